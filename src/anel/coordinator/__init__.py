@@ -1,0 +1,1 @@
+"""One client request, from its door to the replicas and back."""

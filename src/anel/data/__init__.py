@@ -1,0 +1,1 @@
+"""What is stored: cells, rows, mutations, timestamps, schema. Pure, no waiting, no chance."""

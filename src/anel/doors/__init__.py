@@ -1,0 +1,1 @@
+"""The protocols that clients speak: bytes in, requests and bytes out."""

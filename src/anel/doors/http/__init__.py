@@ -1,0 +1,1 @@
+"""The HTTP door: status page, metrics, and what the command line asks."""

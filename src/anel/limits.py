@@ -1,0 +1,40 @@
+"""Every bound in one place, each with the reason for its number.
+
+A request that would pass a bound is refused with an error that names it; nothing is cut silently.
+"""
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# Keys and rows.
+PARTITION_KEY_BYTES_MAX = 65_535  # As in Cassandra: a 16-bit length on the wire and on disk.
+CLUSTERING_BYTES_MAX = 65_535  # The same, for the whole encoded clustering key.
+ROW_BYTES_MAX = 16 * MIB  # A row is read and written whole; more would stall the loop.
+MUTATION_RECORDS_MAX = 65_535  # A 16-bit count; more belongs into several batches.
+
+# Between nodes.
+FRAME_BYTES_MAX = 64 * MIB  # One message may carry one row of the greatest size, with room.
+FRAME_TARGET_BYTES = 256 * KIB  # Messages of one tick are packed up to about this size.
+PEER_QUEUE_BYTES_MAX = 64 * MIB  # Past it a peer counts as unreachable and gets hints.
+CLOCK_DRIFT_MS_MAX = 500  # CORRECTNESS 9: a peer further ahead is refused.
+
+# Requests.
+REQUESTS_IN_FLIGHT_MAX = 20_000  # Per coordinator; past it Overloaded, before any work.
+WRITE_TIMEOUT_MS = 2_000  # Cassandra's default write timeout.
+READ_TIMEOUT_MS = 5_000  # Cassandra's default read timeout.
+RANGE_RECORDS_MAX = 500  # Records in one range reply: about 1 ms of iterator time.
+RANGE_BYTES_MAX = 1 * MIB  # Or this many bytes (always at least one record).
+TOMBSTONES_SCANNED_MAX = 100_000  # Cassandra's failure threshold for one read.
+SLICE_NS_MAX = 1_000_000  # Background work yields to clients after 1 ms (CORRECTNESS 23).
+
+# Repair.
+HINTS_BYTES_MAX_PER_NODE = 512 * MIB  # Past it hints are dropped: anti-entropy carries the rest.
+HINT_REPLAY_IN_FLIGHT = 64  # Hints awaiting a durable ack, per target: bounds the burst.
+ANTI_ENTROPY_BYTES_PER_S = 16 * MIB  # What one node sends for repair at most.
+
+# The ring.
+LEAF_BITS = 14  # 16,384 leaves of token space per table: 2**14 * 16 B is small, and a leaf of
+# 10**7 rows over three nodes holds some 600 rows. Vnode tokens lie on leaf bounds.
+LEAVES = 1 << LEAF_BITS
+VNODES_PER_NODE = 16  # Cassandra's default: balance within a few percent when allocated.
+NODES_MAX = 512  # LEAVES / VNODES_PER_NODE, halved: each vnode spans at least two leaves.

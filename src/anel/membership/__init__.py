@@ -1,0 +1,1 @@
+"""Who is in the ring and who is alive: endpoint states, gossip, the failure detector."""

@@ -1,0 +1,1 @@
+"""One node assembled from its parts, over an Env and a Store."""

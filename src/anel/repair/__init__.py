@@ -1,0 +1,1 @@
+"""How replicas become equal again: hints, read repair, anti-entropy, refill."""

@@ -1,0 +1,1 @@
+"""Where a key lives: partitioners, tokens, the token map, preference lists."""

@@ -1,0 +1,1 @@
+"""The real world: sockets, clocks, threads, disks. Nothing above or below touches them."""

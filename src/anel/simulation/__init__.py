@@ -1,0 +1,1 @@
+"""The imagined world: seeded, in virtual time."""

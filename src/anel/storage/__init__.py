@@ -1,0 +1,1 @@
+"""One node's store: the port, and RocksDB and memory behind it."""
