@@ -37,7 +37,7 @@ VARIABLE_PREFIX = "ANEL_"
 REPLICATION_DEFAULT_MAX = 3  # Dynamo's and Cassandra's usual N: survives the loss of one node.
 
 
-class Strict(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class Strict(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A table of settings that accepts no other names."""
 
 
@@ -72,9 +72,9 @@ class InitialMember(Strict):
 
     node_id: str
     address: str
+    tokens: list[int]
     datacenter: str = "dc1"
     rack: str = "rack1"
-    tokens: list[int]
 
     @property
     def id(self) -> NodeId:
@@ -276,7 +276,19 @@ def _reason(message: str) -> str:
             "resp.consistency": "ONE, TWO, THREE, QUORUM, ALL",
         }.get(path, "another value")
         return f"{path}: {text.removeprefix('Invalid enum value ')}; accepted: {accepted}"
+    for word, meaning in _TYPES.items():
+        text = text.replace(f"`{word}`", meaning)
     return f"{path}: {text[0].lower()}{text[1:]}"
+
+
+_TYPES = {
+    "int": "a whole number",
+    "float": "a fraction",
+    "str": 'text ("...")',
+    "bool": "true or false",
+    "array": "a list ([...])",
+    "object": "a table",
+}
 
 
 def _check_addresses(config: NodeConfig) -> None:
@@ -303,7 +315,9 @@ def _loopback(path: str, text: str) -> Address:
     try:
         host, port = parse_address(text)
     except ValueError as error:
-        off = "" if path == "listen.internode" or not path.startswith("listen.") else ', or "off"'
+        off = (
+            "" if path == "listen.internode" or not path.startswith("listen.") else ', or "off"'
+        )
         raise ConfigurationError(
             f'{path} is {text!r}; accepted: an address such as "127.0.0.1:6379"{off}'
         ) from error
