@@ -1,6 +1,7 @@
 """Every bound in one place, each with the reason for its number.
 
-A request that would pass a bound is refused with an error that names it; nothing is cut silently.
+A request that would pass a bound is refused with an error that names it; nothing is cut
+silently.
 """
 
 KIB = 1024
@@ -28,7 +29,7 @@ TOMBSTONES_SCANNED_MAX = 100_000  # Cassandra's failure threshold for one read.
 SLICE_NS_MAX = 1_000_000  # Background work yields to clients after 1 ms (CORRECTNESS 23).
 
 # Repair.
-HINTS_BYTES_MAX_PER_NODE = 512 * MIB  # Past it hints are dropped: anti-entropy carries the rest.
+HINTS_BYTES_MAX_PER_NODE = 512 * MIB  # Past it hints drop: anti-entropy carries the rest.
 HINT_REPLAY_IN_FLIGHT = 64  # Hints awaiting a durable ack, per target: bounds the burst.
 ANTI_ENTROPY_BYTES_PER_S = 16 * MIB  # What one node sends for repair at most.
 
@@ -38,3 +39,20 @@ LEAF_BITS = 14  # 16,384 leaves of token space per table: 2**14 * 16 B is small,
 LEAVES = 1 << LEAF_BITS
 VNODES_PER_NODE = 16  # Cassandra's default: balance within a few percent when allocated.
 NODES_MAX = 512  # LEAVES / VNODES_PER_NODE, halved: each vnode spans at least two leaves.
+
+# The Redis door.
+RESP_ARGUMENTS_MAX = 1_048_576  # Redis's classic bound on the words of one command.
+RESP_BULK_BYTES_MAX = ROW_BYTES_MAX  # One word; a greater value could not be stored anyway.
+RESP_REQUEST_BYTES_MAX = 64 * MIB  # One whole command, so that an unfinished one stays bounded.
+RESP_LINE_BYTES_MAX = 64 * KIB  # An inline command or a length line, as in Redis.
+RESP_IN_FLIGHT_MAX = 64  # Commands of one connection under way; more wait, unread, in order.
+RESP_FANOUT_MAX = 64  # Keys of one command (MGET, DEL) under way at once.
+RESP_REPLY_BYTES_MAX = 64 * MIB  # One reply (KEYS, MGET); past it an error: use SCAN, or fewer.
+RESP_COMMANDS_PER_SLICE = 512  # A long pipeline lets other connections run in between.
+RESP_OUTPUT_BYTES_PER_SLICE = 1 * MIB  # And gives the shell a chance to hold it back.
+RESP_KEYS_PER_TAG_MAX = 100_000  # SCAN never splits a token: its keys must fit one page.
+
+# The schema. All of it goes in one message to every node at each change.
+KEYSPACES_MAX = 1_000
+TABLES_MAX = 2_000  # Each keeps a summary of LEAVES leaves in memory once it holds data.
+SCHEMA_NAMES_MAX = 50_000  # Names ever used, dropped ones too: about 3 MB, far below a frame.
