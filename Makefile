@@ -35,7 +35,7 @@ test: $(VENV)/.test  ## Every quick test, in about a minute, without root
 	$(PYTEST) $(QUICK)
 
 pythons: $(VENV)/.test  ## The unit tests on every other Python from 3.11 to 3.14 found here
-	@$(BIN)/python tools/pythons.py $(ARGS) $(SMOKE)
+	@$(BIN)/python -m tools.pythons $(ARGS) $(SMOKE)
 
 process: $(VENV)/.test  ## Real processes on loopback: kill -9, restart, damage
 	$(PYTEST) tests/process
@@ -47,7 +47,7 @@ sim: $(VENV)/.test  ## Simulated rings; SEED=7 replays one run, RUNS=1000 draws 
 	ANEL_SEED=$(SEED) ANEL_RUNS=$(RUNS) $(PYTEST) tests/simulation
 
 soak: $(VENV)/.test  ## Simulated rings until stopped, or RUNS=N of them
-	@$(BIN)/python tools/soak.py $(RUNS)
+	@$(BIN)/python -m tools.soak $(RUNS)
 
 browser:  ## The web console in a real browser (comes with the console)
 	@echo "There is no console yet, so nothing to test in a browser: see docs/status.md"
@@ -57,8 +57,8 @@ check: $(VENV)/.check  ## Format, lint, types, layers, determinism, house rules:
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	PYTHONPATH=src $(BIN)/lint-imports | sed -n '/^Contracts$$/,$$p'
-	$(BIN)/python tools/determinism.py
-	$(BIN)/python tools/tidy.py
+	$(BIN)/python -m tools.determinism
+	$(BIN)/python -m tools.tidy
 
 format: $(VENV)/.check  ## Rewrite the code in the house format
 	$(BIN)/ruff check --quiet --fix-only .
@@ -71,10 +71,10 @@ docs: $(VENV)/.test  ## Check the documentation: links, error codes, targets, se
 	$(PYTEST) tests/docs
 
 wheel: $(VENV)/.wheel  ## Build the wheel and try it in an empty environment
-	@$(BIN)/python tools/try_wheel.py
+	@$(BIN)/python -m tools.try_wheel
 
 ci: $(VENV)/.check  ## What .ci/run runs: check, test, the other Pythons, process, clients
-	@$(BIN)/python tools/ci.py
+	@$(BIN)/python -m tools.ci
 
 clean:  ## Remove the environments, the caches and what was built; never ./data
 	rm -rf .venv .venv-3.* dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -70,10 +70,11 @@ class Outcome:
 
 def pass_on(source: IO[str], tail: collections.deque[str]) -> None:
     """Write what a part says as it says it, and remember the end."""
-    for line in source:
-        sys.stdout.write(line)
-        sys.stdout.flush()
-        tail.append(line.rstrip("\n"))
+    with source:
+        for line in source:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            tail.append(line.rstrip("\n"))
 
 
 def stop(child: subprocess.Popen[str]) -> None:
