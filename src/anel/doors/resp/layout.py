@@ -1,0 +1,193 @@
+r"""How a Redis key lies in `redis.data`: one row, its cells, and when it expires.
+
+::
+
+    partition key    the tag: what the key has in braces, else the whole key
+    clustering       key, element     the key's head row has the empty element
+    head row         \0expiry          set by SET ... EX: when the key expires, milliseconds
+                     \0expiry-later    set by EXPIRE: the same, then the head's timestamp
+                     type             one byte, 0 for a string
+                     value            a string's bytes
+
+A key is there when its head has a live `type` cell; that cell's timestamp is the head's. SET
+stamps all its cells alike and writes `\0expiry` only when asked to, so an `\0expiry` with
+another timestamp than the head's belongs to an overwritten value and is void. EXPIRE names the
+timestamp it means, in a cell of its own, so that it never undoes what a concurrent SET wrote,
+and it never touches the value. The two names begin with a NUL byte: no declared column does.
+
+Source: CORRECTNESS 14 and 19; Redis Cluster's rule of hash tags.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from struct import Struct
+from typing import NamedTuple
+
+from anel.data import row
+from anel.data.clustering import decode_bytes, encode_bytes
+from anel.data.mutation import PREFIX_HEAD_SIZE, ROW, prefix_of
+from anel.errors import CorruptData, InvalidRequest
+from anel.ring.partitioner import murmur3_token
+
+KEYSPACE = "redis"
+TABLE = "data"
+
+EXPIRY = b"\0expiry"  # On disk since format 1, like everything in this module.
+LATER_EXPIRY = b"\0expiry-later"
+TYPE = b"type"
+VALUE = b"value"
+NO_ELEMENT = b"\0\0"  # The empty element, as `encode_bytes` writes it.
+STORE_KEY_BYTES_MAX = 65_535  # A 16-bit length between nodes.
+
+_EXPIRE_AT = Struct(">q")
+_LATER = Struct(">qq")
+_TYPE_SLOT = (TYPE, b"")
+_VALUE_SLOT = (VALUE, b"")
+
+
+class KeyType(IntEnum):
+    """What a key holds. On disk since format 1: never renumber."""
+
+    STRING = 0
+
+
+_STRING = bytes((KeyType.STRING,))
+_PLAIN_SHAPE = row.shape_of(row.encode([row.cell(TYPE, _STRING, 1), row.cell(VALUE, b"", 1)]))
+_EXPIRING_SHAPE = row.shape_of(
+    row.encode([row.cell(name, b"", 1) for name in (EXPIRY, TYPE, VALUE)])
+)
+# A plain string's row from the shape's size up to the value's size: nearly every row.
+_PLAIN_HEAD = row.simple_row(_PLAIN_SHAPE, 0, (_STRING,))[10:]
+_VALUE_AT = 10 + len(_PLAIN_HEAD) + 4
+
+
+class Head(NamedTuple):
+    """A key that is there.
+
+    Attributes:
+        type: What it holds.
+        value: Of a string; empty otherwise.
+        timestamp: Of the head, microseconds: names this life of the key.
+        expire_at_ms: When it ends, None for never.
+    """
+
+    type: int
+    value: bytes
+    timestamp: int
+    expire_at_ms: int | None
+
+    def has_expired(self, now_ms: int) -> bool:
+        """Tell whether the key is gone by now."""
+        return self.expire_at_ms is not None and self.expire_at_ms <= now_ms
+
+
+def tag_of(key: bytes) -> bytes:
+    """Give the part of a key that decides where it lives."""
+    start = key.find(b"{")
+    if start < 0:
+        return key
+    end = key.find(b"}", start)
+    return key if end < 0 or end == start + 1 else key[start + 1 : end]
+
+
+def place(table: bytes, key: bytes) -> tuple[bytes, bytes]:
+    """Give the store prefix and the sub of a key's head row.
+
+    Raises:
+        InvalidRequest: The key is too long to be stored.
+    """
+    tag = tag_of(key) if b"{" in key else key
+    size = len(tag) + len(key) + key.count(b"\0")
+    if size > STORE_KEY_BYTES_MAX - PREFIX_HEAD_SIZE - 5:
+        raise InvalidRequest(
+            f"the key is too long: {len(key)} bytes; key and hash tag together may have "
+            f"{STORE_KEY_BYTES_MAX - PREFIX_HEAD_SIZE - 5}, zero bytes counted twice"
+        )
+    prefix = prefix_of(table, murmur3_token(tag), tag)
+    return prefix, ROW + encode_bytes(key) + NO_ELEMENT
+
+
+def key_of(store_key: bytes) -> bytes | None:
+    """Give the key whose head row this store key names, None for a row of an element."""
+    tag_size = int.from_bytes(store_key[24:26], "big")
+    sub = store_key[PREFIX_HEAD_SIZE + tag_size :]
+    if sub[:1] != ROW or sub[-4:] != b"\0\0\0\0":  # Only the empty element ends like this.
+        return None
+    return decode_bytes(sub, 1)[0]
+
+
+def string_row(value: bytes, timestamp: int) -> bytes:
+    """Write the head of a string that never expires."""
+    return row.simple_row(_PLAIN_SHAPE, timestamp, (_STRING, value))
+
+
+def expiring_row(value: bytes, timestamp: int, expire_at_ms: int) -> bytes:
+    """Write the head of a string that expires."""
+    expiry = _EXPIRE_AT.pack(expire_at_ms)
+    return row.simple_row(_EXPIRING_SHAPE, timestamp, (expiry, _STRING, value))
+
+
+def later_expiry_row(head_timestamp: int, timestamp: int, expire_at_ms: int) -> bytes:
+    """Write what makes a key that is there expire, and nothing else."""
+    return row.encode(
+        [row.cell(LATER_EXPIRY, _LATER.pack(expire_at_ms, head_timestamp), timestamp)]
+    )
+
+
+def deletion_row(timestamp: int) -> bytes:
+    """Write what deletes a head."""
+    return row.encode([row.row_deletion(timestamp, timestamp)])
+
+
+def is_plain_string(raw: bytes) -> bool:
+    """Tell whether a row is a string that no expiry cell was ever written to."""
+    return raw[1:2] == b"\x01" and raw.startswith(_PLAIN_HEAD, 10)
+
+
+def plain_value(raw: bytes) -> bytes:
+    """Give the value of a row that `is_plain_string`."""
+    return raw[_VALUE_AT:]
+
+
+def head_of(raw: bytes, now_ms: int) -> Head | None:
+    """Read a head row as a reader sees it now; None when the key is not there.
+
+    Raises:
+        CorruptData: The bytes are not a row.
+    """
+    head = lasting_head_of(raw)
+    return None if head is None or head.has_expired(now_ms) else head
+
+
+def lasting_head_of(raw: bytes) -> Head | None:
+    """Read a head row whether it has expired or not."""
+    if not raw:
+        return None
+    if raw[1:2] == b"\x01" and raw.startswith(_PLAIN_HEAD, 10):
+        return Head(KeyType.STRING, raw[_VALUE_AT:], row.stamp_of(raw), None)
+    cells = row.live(row.decode(raw), 0).cells
+    type_cell = cells.get(_TYPE_SLOT)
+    if type_cell is None or len(type_cell.value) != 1:
+        return None
+    value = cells.get(_VALUE_SLOT)
+    timestamp = type_cell.timestamp
+    expire_at_ms = _expiry_of(cells.values(), timestamp)
+    return Head(type_cell.value[0], value.value if value else b"", timestamp, expire_at_ms)
+
+
+def _expiry_of(cells: Iterable[row.Entry], head_timestamp: int) -> int | None:
+    expire_at_ms: int | None = None
+    for cell in cells:
+        if cell.name == EXPIRY and cell.timestamp == head_timestamp:
+            expire_at_ms = _unpack(_EXPIRE_AT, cell.value)[0]
+        elif cell.name == LATER_EXPIRY:  # Sorts after EXPIRY, and wins over it.
+            later, applies_to = _unpack(_LATER, cell.value)
+            if applies_to == head_timestamp:
+                return later
+    return expire_at_ms
+
+
+def _unpack(form: Struct, value: bytes) -> tuple[int, ...]:
+    if len(value) != form.size:
+        raise CorruptData("an expiry cell has the wrong size")
+    return form.unpack(value)
