@@ -50,7 +50,7 @@ class Store(Protocol):
 
     @property
     def recovering(self) -> bool:
-        """The store was found damaged and set aside; what is here may lack acknowledged rows."""
+        """The store was found damaged and set aside: acknowledged rows may be missing here."""
 
     def recovered(self) -> None:
         """Note, durably, that everything was refilled from ALL other replicas."""
@@ -98,11 +98,11 @@ class Store(Protocol):
         """Call back once everything applied so far is durable under the durability setting.
 
         Under `group` that is after the next fsync that begins from now on; under `periodic` and
-        `none` the callback runs at once, before this returns, unless `forced` asks for the fsync.
+        `none` the callback runs at once, before this returns, unless `forced` asks for it.
         """
 
     def truncate(self, table: bytes) -> None:
-        """Remove every record of a table and zero its summary (rule 12: the caller records when)."""
+        """Remove every record of a table and zero its summary; the caller records when."""
 
     def summary(self, table: bytes) -> Summary:
         """Give the table's live summary."""

@@ -1,0 +1,139 @@
+"""Group commit: one fsync acknowledges everything that was applied before it began.
+
+::
+
+    waiting    callbacks, and `fresh` keys, that the next sync will cover
+    syncing    those that the sync under way covers
+    when the sync ends: run the callbacks of `syncing`; begin the next sync if someone waits
+
+While one sync runs the next group gathers by itself. What was applied after a sync began is
+never counted as covered by it, even when the disk happened to take it along.
+
+Source: CORRECTNESS 5; DeWitt et al., "Implementation techniques for main memory database
+systems" (SIGMOD 1984), section 5.2, for group commit.
+"""
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from anel.storage.syncer import Done
+
+Durability: TypeAlias = Literal["group", "periodic", "none"]
+PERIOD_NS = 1_000_000_000  # `periodic` loses at most about the last second.
+
+
+class GroupCommit:
+    """Who waits for which sync.
+
+    Args:
+        durability: `group`: callbacks wait for a sync; `periodic`: they run at once and `work`
+            syncs each second; `none`: only forced callbacks sync.
+        begin: Start one sync; it must call what it is given when the sync has ended.
+        fatal: Told of a sync that failed; nothing is retried and no callback runs from then on.
+        gather: Called with a callback to run a little later, so that a sync that begins when
+            none is under way takes more along; None begins at once.
+
+    Attributes:
+        fresh: Keys applied since the last sync began; the store adds to it on each write when
+            `tracks`.
+        tracks: Whether keys need tracking: only `group` makes anyone wait.
+    """
+
+    __slots__ = (
+        "_begin",
+        "_closed",
+        "_fatal",
+        "_gather",
+        "_is_gathering",
+        "_is_running",
+        "_is_syncing",
+        "_last_begin_ns",
+        "_syncing",
+        "_syncing_keys",
+        "_waiting",
+        "durability",
+        "fresh",
+        "tracks",
+    )
+
+    def __init__(
+        self,
+        durability: Durability,
+        begin: Callable[[Done], None],
+        fatal: Callable[[BaseException], None],
+        gather: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
+        self.durability = durability
+        self._begin = begin
+        self._fatal = fatal
+        self._gather = gather
+        self._waiting: list[Callable[[], None]] = []
+        self._syncing: list[Callable[[], None]] = []
+        self._syncing_keys: set[bytes] = set()
+        self._is_syncing = False
+        self._is_gathering = False
+        self._is_running = False
+        self._closed = False
+        self._last_begin_ns = 0
+        self.fresh: set[bytes] = set()
+        self.tracks = durability == "group"
+
+    def is_durable(self, key: bytes) -> bool:
+        """Tell whether a key's last change has been synced, or need not be."""
+        return key not in self.fresh and key not in self._syncing_keys
+
+    def when_durable(self, callback: Callable[[], None], *, forced: bool) -> None:
+        """Run a callback once what was applied so far is durable."""
+        if not self.tracks and not forced:
+            callback()
+            return
+        self._waiting.append(callback)
+        if not (self._is_syncing or self._is_gathering or self._is_running):
+            self._start()
+
+    def work(self, now_ns: int) -> None:
+        """Sync what nobody waits for, about once a second."""
+        if self.durability == "none" or now_ns - self._last_begin_ns < PERIOD_NS:
+            return
+        self._last_begin_ns = now_ns
+        if not (self._is_syncing or self._is_gathering) and (self.fresh or not self.tracks):
+            self._sync()
+
+    def close(self) -> None:
+        """Run no callback any more."""
+        self._closed = True
+        self._waiting.clear()
+        self._syncing.clear()
+
+    def _start(self) -> None:
+        if self._gather is None:
+            self._sync()
+        else:
+            self._is_gathering = True
+            self._gather(self._sync)
+
+    def _sync(self) -> None:
+        self._is_gathering = False
+        if self._closed:
+            return
+        self._is_syncing = True
+        self._syncing, self._waiting = self._waiting, []
+        self._syncing_keys, self.fresh = self.fresh, self._syncing_keys
+        self._begin(self._ended)
+
+    def _ended(self, error: BaseException | None) -> None:
+        if self._closed:
+            return
+        if error is not None:
+            self.close()
+            self._fatal(error)
+            return
+        self._is_syncing = False
+        self._syncing_keys.clear()
+        callbacks, self._syncing = self._syncing, []
+        self._is_running = True  # So that a callback that waits again does not nest a sync.
+        for callback in callbacks:
+            callback()
+        self._is_running = False
+        if self._waiting and not self._closed:
+            self._start()
