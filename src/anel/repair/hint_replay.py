@@ -1,0 +1,206 @@
+"""Hands hints over once their node is back: oldest first, a window at a time, until it has all.
+
+    for each living node with hints:  read a window -> send each as MUTATE, origin HINT
+        OK              durable there: delete the hint
+        table dropped, or truncated since: delete it
+        UNKNOWN_TABLE   the schema has not arrived there yet: keep it, go on with the next
+        anything else, no answer, no link: keep it, stop here, begin again after a pause
+
+Source: Dynamo (SOSP 2007), section 4.6; CORRECTNESS 5 and 12.
+"""
+
+from anel.data.mutation import issued_of, table_of
+from anel.data.schema import Schema
+from anel.env import Env, NodeId, Timer
+from anel.errors import StorageError
+from anel.flow import Flow, Signal
+from anel.internode.messages import MUTATE_REPLY, Origin, Status, pack_mutate
+from anel.internode.requests import Requests
+from anel.limits import (
+    ANTI_ENTROPY_BYTES_PER_S,
+    HINT_REPLAY_IN_FLIGHT,
+    WRITE_TIMEOUT_MS,
+)
+from anel.repair.hint_store import Hint, HintStore
+from anel.repair.pace import Pace
+from anel.repair.ports import MembershipPort, RingPort, SchemaSource
+
+PAUSE_MS = 1000  # Between looks for nodes that are back, and before a failed hint goes again.
+_GOES_ON = (Status.OK, Status.UNKNOWN_TABLE)
+
+
+class HintReplay:
+    """Replays hints to every node that can take them.
+
+    Attributes:
+        replayed: Hints acked by their node since the start.
+        discarded: Hints whose table was dropped or truncated.
+        kept_back: Answers that left a hint where it was.
+
+    Args:
+        env: This node's world.
+        requests: Its requests under way.
+        hints: Where the hints lie.
+        ring: Gives the epoch that goes with each mutation.
+        schema: Tells which tables are gone.
+        membership: Tells which nodes are there.
+    """
+
+    def __init__(  # noqa: PLR0917  # The node wires it once.
+        self,
+        env: Env,
+        requests: Requests,
+        hints: HintStore,
+        ring: RingPort,
+        schema: SchemaSource,
+        membership: MembershipPort,
+    ) -> None:
+        self._env = env
+        self._requests = requests
+        self._hints = hints
+        self._ring = ring
+        self._schema = schema
+        self._membership = membership
+        self._pace = Pace(env, ANTI_ENTROPY_BYTES_PER_S)
+        self._flows: dict[NodeId, Flow] = {}
+        self._timer: Timer | None = None
+        self.replayed = 0
+        self.discarded = 0
+        self.kept_back = 0
+
+    def start(self) -> None:
+        """Look for work now and then, and at each `node_up`."""
+        self._look()
+
+    def stop(self) -> None:
+        """End all replay; hints stay."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for flow in list(self._flows.values()):
+            flow.close()
+        self._flows.clear()
+
+    def node_up(self, node: NodeId) -> None:
+        """Begin at once with a node that came back."""
+        if self._timer is not None:
+            self._begin(node)
+
+    def _look(self) -> None:
+        self._timer = self._env.set_timer(PAUSE_MS, self._look)
+        for node in self._hints.targets():
+            self._begin(node)
+
+    def _begin(self, node: NodeId) -> None:
+        if (
+            self._hints.is_loaded
+            and self._hints.kept_for(node)
+            and node not in self._flows
+            and self._membership.is_alive(node)
+            and not self._membership.is_recovering(node)  # Its acks would not count.
+        ):
+            self._flows[node] = Flow(self._env, self._replay(node), lambda: self._end(node))
+
+    def _end(self, node: NodeId) -> None:
+        del self._flows[node]
+
+    async def _replay(self, node: NodeId) -> None:
+        after = b""
+        while True:
+            hints = self._hints.first(node, after, HINT_REPLAY_IN_FLIGHT)
+            if not hints:
+                return
+            after = hints[-1].name
+            wanted = self._without_void(node, hints)
+            await self._pace.take(sum(len(hint.mutation) for hint in wanted))
+            if not await self._send_window(node, wanted):
+                return  # The next look begins again with the oldest.
+
+    def _without_void(self, node: NodeId, hints: list[Hint]) -> list[Hint]:
+        void = _VoidTables(self._schema())
+        wanted = []
+        for hint in hints:
+            if void.covers(hint.mutation):
+                self.discarded += 1
+                self._remove(node, hint)
+            else:
+                wanted.append(hint)
+        return wanted
+
+    async def _send_window(self, node: NodeId, hints: list[Hint]) -> bool:
+        answers = [self._send(node, hint) for hint in hints]
+        goes_on = True
+        for hint, answer in zip(hints, answers, strict=True):
+            status = await answer
+            if status is Status.OK:
+                self.replayed += 1
+                self._remove(node, hint)
+            else:
+                self.kept_back += 1
+                goes_on = goes_on and status in _GOES_ON
+            if status is Status.WRONG_EPOCH:
+                self._ring.pull(node)
+        return goes_on
+
+    def _send(self, node: NodeId, hint: Hint) -> Signal[Status | None]:
+        pending = _Replayed(self._requests, node)
+        request = pending.request = self._requests.start(pending, WRITE_TIMEOUT_MS)
+        message = pack_mutate(request, self._ring.epoch, Origin.HINT, hint.mutation)
+        if not self._env.send(node, message):
+            pending.on_link_down(node)
+        return pending.answer
+
+    def _remove(self, node: NodeId, hint: Hint) -> None:
+        try:
+            self._hints.remove(node, hint)
+        except StorageError:
+            self.kept_back += (
+                1  # A disk that refuses the delete: the hint goes again, harmlessly.
+            )
+
+
+class _Replayed:
+    """One hint under way: its answer is the status, None for no answer."""
+
+    __slots__ = ("_node", "_requests", "answer", "request")
+
+    def __init__(self, requests: Requests, node: NodeId) -> None:
+        self._requests = requests
+        self._node = node
+        self.request = 0
+        self.answer: Signal[Status | None] = Signal()
+
+    def on_reply(self, peer: NodeId, message: bytes) -> None:
+        if peer == self._node:
+            self._requests.finish(self.request)
+            self.answer.fire(Status(MUTATE_REPLY.unpack(message)[2]))
+
+    def on_link_down(self, peer: NodeId) -> None:
+        if peer == self._node:
+            self._requests.finish(self.request)
+            self.answer.fire(None)
+
+    def on_deadline(self) -> None:
+        self.answer.fire(None)
+
+
+class _VoidTables:
+    """Which mutations nobody wants any more, by one schema."""
+
+    __slots__ = ("_dropped", "_truncated_at")
+
+    def __init__(self, schema: Schema) -> None:
+        self._dropped = frozenset(schema.dropped_tables())
+        self._truncated_at = {
+            table.id: table.truncated_at
+            for keyspace in schema.keyspaces()
+            for table in keyspace.tables
+        }
+
+    def covers(self, mutation: bytes) -> bool:
+        """Tell whether a mutation's table was dropped, or truncated after it was issued."""
+        table = table_of(mutation)
+        truncated_at = self._truncated_at.get(table, 0)
+        return table in self._dropped or bool(
+            truncated_at and issued_of(mutation) <= truncated_at
+        )
