@@ -31,6 +31,7 @@ class MessageType(IntEnum):
     SCHEMA_PUSH = 0x20
     SCHEMA_PULL = 0x21
     TRUNCATE = 0x22
+    FREEZE = 0x23  # Hold back user writes while a keyspace's replication changes.
     RING_PULL = 0x30
     RING_PREPARE = 0x31
     RING_COMMIT = 0x32
@@ -49,6 +50,7 @@ class Status(IntEnum):
     TOO_LARGE = 6
     DAMAGED = 7  # The bytes here fail their checksum.
     DISK_FAILED = 8
+    TOO_MANY_TOMBSTONES = 9  # READ_PAGE only: a partition passes TOMBSTONES_SCANNED_MAX.
 
 
 class Origin(IntEnum):

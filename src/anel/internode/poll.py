@@ -26,7 +26,7 @@ class Poll:
         done: Called once, never before the constructor has returned.
     """
 
-    def __init__(  # Its five callers name what they pass.
+    def __init__(  # Its callers name what they pass.
         self,
         env: Env,
         requests: Requests,

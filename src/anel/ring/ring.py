@@ -58,6 +58,7 @@ class Ring:
     """One node's ring.
 
     Attributes:
+        self_id: This node.
         epoch: Of the present view; 0 before there is one. Requests carry it.
         write_epoch: The epoch at which user writes are taken, NO_EPOCH while they are locked:
             what a replica compares a mutation's epoch with.
@@ -69,7 +70,7 @@ class Ring:
     def __init__(self, env: Env, store: Store, self_id: NodeId, requests: Requests) -> None:
         self._env = env
         self._store = store
-        self._self = self_id
+        self.self_id = self_id
         self._requests = requests
         self._view: RingView | None = None
         self._pulling: dict[NodeId, bool] = {}
@@ -134,7 +135,7 @@ class Ring:
         if present is not None and view.ring_id != present.ring_id:
             self._refuse(view, "it is of another ring")
             return False
-        if view.member(self._self) is None:
+        if view.member(self.self_id) is None:
             self._refuse(view, "this node is not in it")
             return False
         self._store.put_meta(META, encode(view))
@@ -205,7 +206,7 @@ class Ring:
             view.epoch,
             len(view.members),
             reason,
-            short(self._self),
+            short(self.self_id),
             self.epoch,
         )
 
