@@ -83,14 +83,22 @@ class RequestFailed(AnelError, code="X1"):
 class Unavailable(RequestFailed, code="X2"):
     """Too few replicas are alive. Nothing was sent: a retry is safe."""
 
-    def __init__(self, level: IntEnum, required: int, alive: int) -> None:
+    def __init__(
+        self, level: IntEnum, required: int, alive: int, *, recovering: int = 0
+    ) -> None:
+        refilled = (
+            f" ({recovering} being refilled after damage: anel status says what to do)"
+            if recovering
+            else ""
+        )
         super().__init__(
-            f"{level.name} needs {required} replicas and {alive} can be reached; "
+            f"{level.name} needs {required} replicas and {alive} can be reached{refilled}; "
             "nothing was done, try again when more nodes are up (anel status)"
         )
         self.level = level
         self.required = required
         self.alive = alive
+        self.recovering = recovering
 
 
 class Overloaded(RequestFailed, code="X3"):

@@ -50,6 +50,17 @@ class Requests:
         queue.append((deadline, request))
         return request
 
+    def again(self, pending: Pending) -> int:
+        """Register a further id for something that waits under the deadline of another id.
+
+        So that a request sent anew, or to several replicas for different things, tells their
+        replies apart. Whoever takes the id must finish it.
+        """
+        request = self._next_id
+        self._next_id = request + 1
+        self._waiting[request] = pending
+        return request
+
     def finish(self, request: int) -> None:
         """Forget a request; later replies to it are dropped."""
         self._waiting.pop(request, None)
