@@ -56,7 +56,7 @@ check: $(VENV)/.check  ## Format, lint, types, layers, determinism, house rules:
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	PYTHONPATH=src $(BIN)/lint-imports | sed -n '/^Contracts$$/,$$p'
+	PYTHONPATH=src $(BIN)/lint-imports --no-logo
 	$(BIN)/python -m tools.determinism
 	$(BIN)/python -m tools.tidy
 
