@@ -6,7 +6,7 @@ Both report to `anel.runtime.transport.Transport`, which decides who may talk.
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from anel.env import Address, NodeId
 from anel.errors import PeerRefused, RemoteProtocolError
@@ -65,7 +65,7 @@ class Dialled(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say hello."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's inherit from nothing.
         self.transport = transport
         transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
         self._owner.connected(self)
@@ -178,7 +178,7 @@ class Accepted(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the hello."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's inherit from nothing.
         self.transport = transport
         if not self._owner.opened(self):
             transport.abort()

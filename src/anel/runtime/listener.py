@@ -11,7 +11,7 @@ read its answers makes its session pause.
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 from anel.env import Address
 from anel.runtime.complaints import Complaints
@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin a session, if there is room."""
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)  # uvloop's inherit from nothing.
         self._transport = transport
         transport.set_write_buffer_limits(OUTPUT_BYTES_HIGH)
         self._listener.opened(self, transport)

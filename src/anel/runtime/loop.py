@@ -12,7 +12,7 @@ def new_event_loop(*, plain: bool = False) -> asyncio.AbstractEventLoop:
     """
     if not plain and sys.platform != "win32":
         try:
-            import uvloop  # noqa: PLC0415 - Optional, and 70 ms to import.
+            import uvloop
         except ImportError:
             pass
         else:

@@ -110,7 +110,7 @@ class LookupReport(msgspec.Struct):
     replicas: list[NodeReport]
 
 
-Answer: TypeAlias = Callable[[None | RequestRefused | RequestFailed], None]
+Answer: TypeAlias = Callable[[RequestRefused | RequestFailed | None], None]
 """Takes None (done) or why not."""
 
 

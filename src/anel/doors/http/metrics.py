@@ -61,27 +61,23 @@ def render(measures: Iterable[tuple[str, str, float]]) -> tuple[str, bytes]:
     Raises:
         KeyError: A measure is not in METRICS: add it there and to docs/reference/metrics.md.
     """
-    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry  # noqa: PLC0415
-    from prometheus_client.core import (  # noqa: PLC0415 - 50 ms that only a scrape pays.
-        CounterMetricFamily,
-        GaugeMetricFamily,
-        Metric as Family,
-    )
-    from prometheus_client.exposition import generate_latest  # noqa: PLC0415
-    from prometheus_client.registry import Collector  # noqa: PLC0415
+    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, core
+    from prometheus_client.exposition import generate_latest
+    from prometheus_client.registry import Collector
 
-    families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+    families: dict[str, core.CounterMetricFamily | core.GaugeMetricFamily] = {}
     for name, label_value, value in measures:
         metric = METRICS[name]
         family = families.get(name)
         if family is None:
-            form = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+            is_counter = metric.kind == "counter"
+            form = core.CounterMetricFamily if is_counter else core.GaugeMetricFamily
             labels = [metric.label] if metric.label else []
             family = families[name] = form(name, metric.meaning, labels=labels)
         family.add_metric([label_value] if metric.label else [], value)
 
     class Snapshot(Collector):
-        def collect(self) -> Iterable[Family]:
+        def collect(self) -> Iterable[core.Metric]:
             return families.values()
 
     registry = CollectorRegistry(auto_describe=False)
