@@ -28,7 +28,6 @@ class GroupCommit:
     Args:
         durability: `group`: callbacks wait for a sync; `periodic`: they run at once and `work`
             syncs each second; `none`: only forced callbacks sync.
-        begin: Start one sync; it must call what it is given when the sync has ended.
         fatal: Told of a sync that failed; nothing is retried and no callback runs from then on.
         gather: Called with a callback to run a little later, so that a sync that begins when
             none is under way takes more along; None begins at once.
@@ -44,6 +43,7 @@ class GroupCommit:
         "_closed",
         "_fatal",
         "_gather",
+        "_has_unsynced",
         "_is_gathering",
         "_is_running",
         "_is_syncing",
@@ -59,12 +59,10 @@ class GroupCommit:
     def __init__(
         self,
         durability: Durability,
-        begin: Callable[[Done], None],
         fatal: Callable[[BaseException], None],
         gather: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         self.durability = durability
-        self._begin = begin
         self._fatal = fatal
         self._gather = gather
         self._waiting: list[Callable[[], None]] = []
@@ -77,6 +75,18 @@ class GroupCommit:
         self._last_begin_ns = 0
         self.fresh: set[bytes] = set()
         self.tracks = durability == "group"
+
+    def begin_with(
+        self, begin: Callable[[Done], None], has_unsynced: Callable[[], bool]
+    ) -> None:
+        """Learn from the store how to sync; call before anything else.
+
+        Args:
+            begin: Start one sync; it must call what it is given when the sync has ended.
+            has_unsynced: Tell whether anything was written since the last sync.
+        """
+        self._begin = begin
+        self._has_unsynced = has_unsynced
 
     def is_durable(self, key: bytes) -> bool:
         """Tell whether a key's last change has been synced, or need not be."""
@@ -96,7 +106,7 @@ class GroupCommit:
         if self.durability == "none" or now_ns - self._last_begin_ns < PERIOD_NS:
             return
         self._last_begin_ns = now_ns
-        if not (self._is_syncing or self._is_gathering) and (self.fresh or not self.tracks):
+        if not (self._is_syncing or self._is_gathering) and self._has_unsynced():
             self._sync()
 
     def close(self) -> None:

@@ -61,7 +61,8 @@ class MemoryStore(RecordStore):
         self.fail_syncs: Exception | None = None
         self.is_full = False
         self._is_open = True
-        super().__init__(now_ns, GroupCommit(durability, self._begin_sync, fatal or _raise))
+        super().__init__(now_ns, GroupCommit(durability, fatal or _raise))
+        self.commit.begin_with(self._begin_sync, lambda: bool(self._undo))
         self._get = self._records.values.get
 
     # What only memory can do.

@@ -196,6 +196,11 @@ class TableSummary:
             self._cursor = records[-1][0] + b"\0"
         return self._cursor
 
+    def abandon_scan(self, leaf: int) -> None:
+        """Leave off reading a leaf; it is as before `begin_scan`, or DIRTY if written since."""
+        state = self.states[leaf]
+        self.states[leaf] = {SCANNING: PENDING, SCRUBBING: CLEAN, SCRUBBING_DIRTY: DIRTY}[state]
+
     def end_scan(self, leaf: int) -> bool:
         """Finish a leaf; tell whether the live leaf was what the scan found."""
         state = self.states[leaf]

@@ -79,6 +79,9 @@ class Upkeep:
 
     def checkpoint_all(self) -> None:
         """Write every dirty leaf, so that the next open re-reads none of them."""
+        if self._scanned is not None:
+            self._scanned.abandon_scan(self._scanned_leaf)
+            self._scanned = None
         self._checkpoints = [self._store.summary(table) for table in self._store.tables()]
         self._checkpoint_leaf = 0
         while self._checkpoints:
