@@ -2,8 +2,8 @@
 
     defaults  <-  anel.toml  <-  ANEL_DATA, ANEL_LISTEN_RESP, ANEL_LIMITS_CACHE_BYTES ...
 
-Whatever is wrong or unknown is refused with the path of the setting and what it accepts; nothing
-is ignored silently. Every setting is described in docs/reference/config.md.
+Whatever is wrong or unknown is refused with the path of the setting and what it accepts:
+nothing is ignored silently. Every setting is described in docs/reference/config.md.
 """
 
 import re
@@ -41,7 +41,7 @@ class Strict(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A table of settings that accepts no other names."""
 
 
-class Listen(Strict):
+class Listen(Strict, frozen=True):
     """Where each door listens: "127.0.0.1:6379", or "off"."""
 
     cql: str = "127.0.0.1:9042"
@@ -50,13 +50,13 @@ class Listen(Strict):
     internode: str = "127.0.0.1:7000"
 
 
-class Resp(Strict):
+class Resp(Strict, frozen=True):
     """The Redis door."""
 
     consistency: Level = "QUORUM"
 
 
-class Limits(Strict):
+class Limits(Strict, frozen=True):
     """Bounds of one node; each default is explained in anel.limits."""
 
     requests_in_flight: int = REQUESTS_IN_FLIGHT_MAX
@@ -67,7 +67,7 @@ class Limits(Strict):
     cache_bytes: int = 8 * MIB  # Blocks of RocksDB: small, so that a node stays under 50 MB.
 
 
-class InitialMember(Strict):
+class InitialMember(Strict, frozen=True):
     """One node of a ring whose members all know each other before their first start."""
 
     node_id: str
@@ -87,7 +87,7 @@ class InitialMember(Strict):
         return parse_address(self.address)
 
 
-class NodeConfig(Strict):
+class NodeConfig(Strict, frozen=True):
     """All settings of one node."""
 
     cluster_name: str = "anel"
@@ -365,68 +365,5 @@ def _check_values(config: NodeConfig) -> None:
 
 
 def default_text() -> str:
-    """Write a configuration file that holds every setting at its default, with comments."""
-    return DEFAULT_TEXT
-
-
-DEFAULT_TEXT = f"""\
-# One node of an Anel ring: `anel node --config anel.toml`. What stands here is the default.
-# A variable overrides a setting: ANEL_DATA, ANEL_LISTEN_RESP, ANEL_LIMITS_CACHE_BYTES ...
-
-# Nodes talk only to nodes of the same cluster name.
-cluster_name = "anel"
-
-# Where this node keeps its data; a relative path starts at this file's folder.
-data = "anel-node"
-
-# The node's name for life, 32 hexadecimal digits; empty: drawn at the first start and kept.
-node_id = ""
-
-# Internode addresses of nodes to ask first, such as ["127.0.0.1:7000"]. Empty: a ring of its own.
-seeds = []
-
-# Where the node stands; replicas spread over racks first.
-datacenter = "dc1"
-rack = "rack1"
-
-# Positions on the ring, multiples of 2**50; empty: 16 are chosen when the node joins.
-tokens = []
-
-# The address that other nodes are told; empty: listen.internode.
-advertise = ""
-
-# When a write is acknowledged: "group" (one fsync for all that wait: on disk before the answer),
-# "periodic" (synced about once a second: the last second can be lost with the machine),
-# "none" (when the system likes).
-durability = "group"
-
-# Copies of each row of keyspace redis, at the ring's first start; 0: min(3, nodes).
-replication = 0
-
-[listen]
-# HOST:PORT or "off"; loopback only, since there is no authentication yet.
-resp = "127.0.0.1:6379"
-http = "127.0.0.1:8500"
-cql = "127.0.0.1:9042"  # Reserved: not opened yet.
-internode = "127.0.0.1:7000"  # Between nodes; cannot be off.
-
-[resp]
-# How many replicas answer before a Redis client does: ONE, TWO, THREE, QUORUM or ALL.
-consistency = "QUORUM"
-
-[limits]
-requests_in_flight = {REQUESTS_IN_FLIGHT_MAX}  # Past it requests are refused as Overloaded.
-write_timeout_ms = {WRITE_TIMEOUT_MS}
-read_timeout_ms = {READ_TIMEOUT_MS}
-hints_bytes_per_node = {HINTS_BYTES_MAX_PER_NODE}  # Past it anti-entropy carries the rest.
-anti_entropy_bytes_per_s = {ANTI_ENTROPY_BYTES_PER_S}  # What repair may send.
-cache_bytes = {Limits().cache_bytes}  # RocksDB's block cache.
-
-# The members of a ring that starts whole: written by `anel up`, or by hand the same on every node.
-# [[initial_ring]]
-# node_id = "00000000000000000000000000000001"
-# address = "127.0.0.1:7000"
-# datacenter = "dc1"
-# rack = "rack1"
-# tokens = [0]
-"""
+    """Give a configuration file that holds every setting at its default, with comments."""
+    return Path(__file__).with_name("default.toml").read_text("utf-8")
