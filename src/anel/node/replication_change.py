@@ -22,7 +22,6 @@ from anel.internode.messages import REPLY, MessageType, body_of, pack_control, r
 from anel.internode.poll import Poll, Replies
 from anel.internode.requests import Requests
 from anel.ring.ring import Ring
-from anel.storage.store import Store
 
 FREEZE_MS = 10_000  # Longer than the push that follows may take.
 ASK_TIMEOUT_MS = 3_000
@@ -46,22 +45,15 @@ class Frozen(msgspec.Struct, frozen=True, array_like=True):
 class Book(Protocol):
     """What a change needs of the schema (`anel.node.schema_agreement.SchemaBook`)."""
 
-    def keyspace(self, name: str) -> Keyspace | None:
-        """Give a keyspace as it is now."""
-
-    @property
-    def keeps_hints(self) -> Callable[[], bool]:
-        """Tells whether hints wait on this node."""
+    def holds_data(self, keyspace: str) -> str:
+        """Say what of a keyspace this node holds; empty for nothing."""
 
 
 class ReplicationChange:
     """Both sides of the protocol on one node."""
 
-    def __init__(
-        self, env: Env, store: Store, requests: Requests, *, ring: Ring, book: Book
-    ) -> None:
+    def __init__(self, env: Env, requests: Requests, *, ring: Ring, book: Book) -> None:
         self._env = env
-        self._store = store
         self._requests = requests
         self._ring = ring
         self._book = book
@@ -98,23 +90,11 @@ class ReplicationChange:
         self._env.send(peer, pack_control(kind, request_of(message), Frozen(reason)))
 
     def _freeze(self, change: bytes, keyspace: str) -> str:
+        if self._ring.is_locked:
+            return "a node is joining, or another replication factor is changing: try again"
         self._ring.lock(change)
         self._env.set_timer(FREEZE_MS, lambda: self._ring.unlock(change))
-        return self._why_not(keyspace)
-
-    def _why_not(self, name: str) -> str:
-        if self._store.recovering:
-            return "it is being refilled after damage"
-        if self._book.keeps_hints():
-            return "it keeps hints that have not been handed over"
-        keyspace = self._book.keyspace(name)
-        for table in () if keyspace is None else keyspace.tables:
-            summary = self._store.summary(table.id)
-            if not summary.is_complete:
-                return "it is still reading its store"
-            if summary.rows:
-                return f"it holds {summary.rows} records of {name}.{table.name}"
-        return ""
+        return self._book.holds_data(keyspace)
 
     def _refusal(
         self, name: str, others: list[NodeId], replies: Replies, own_reason: str

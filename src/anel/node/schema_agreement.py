@@ -104,7 +104,7 @@ class SchemaBook:
         self._now = now
         self._pulling: dict[NodeId, bool] = {}
         self._chosen_redis: int | None = None
-        self._replication = ReplicationChange(env, store, requests, ring=ring, book=self)
+        self._replication = ReplicationChange(env, requests, ring=ring, book=self)
         self.schema = Schema()
         self.digest = self.schema.digest().hex()
         self.is_alive: Callable[[NodeId], bool] = lambda _: True
@@ -137,6 +137,24 @@ class SchemaBook:
     def is_dropped(self, table: bytes) -> bool:
         """Tell whether a table is gone for good, so that hints for it can be thrown away."""
         return table in self._dropped
+
+    def holds_data(self, keyspace: str = "") -> str:
+        """Say what user data this node holds, of one keyspace or of all; empty for none.
+
+        Hints, and a store not read to its end, count as data: better refused than lost.
+        """
+        if self._store.recovering:
+            return "it is being refilled after damage"
+        if self.keeps_hints():
+            return "it keeps hints that have not been handed over"
+        for table in self._tables.values():
+            if keyspace in {"", table.keyspace}:
+                summary = self._store.summary(table.id)
+                if not summary.is_complete:
+                    return "it is still reading its store"
+                if summary.rows:
+                    return f"it holds {summary.rows} records of {table.keyspace}.{table.name}"
+        return ""
 
     # ------------------------------------------------------------------ starting
 
