@@ -11,11 +11,10 @@ Source: Dynamo (SOSP 2007), section 4.6; CORRECTNESS 5 and 12.
 
 from anel.data.mutation import issued_of, table_of
 from anel.data.schema import Schema
-from anel.env import Env, NodeId, Timer
+from anel.env import NodeId, Timer
 from anel.errors import StorageError
 from anel.flow import Flow, Signal
-from anel.internode.messages import MUTATE_REPLY, Origin, Status, pack_mutate
-from anel.internode.requests import Requests
+from anel.internode.messages import Origin, Status, pack_mutate
 from anel.limits import (
     ANTI_ENTROPY_BYTES_PER_S,
     HINT_REPLAY_IN_FLIGHT,
@@ -23,10 +22,9 @@ from anel.limits import (
 )
 from anel.repair.hint_store import Hint, HintStore
 from anel.repair.pace import Pace
-from anel.repair.ports import MembershipPort, RingPort, SchemaSource
+from anel.repair.services import RepairServices, mutate_status
 
 PAUSE_MS = 1000  # Between looks for nodes that are back, and before a failed hint goes again.
-_GOES_ON = (Status.OK, Status.UNKNOWN_TABLE)
 
 
 class HintReplay:
@@ -38,30 +36,22 @@ class HintReplay:
         kept_back: Answers that left a hint where it was.
 
     Args:
-        env: This node's world.
-        requests: Its requests under way.
+        services: The node's ports.
         hints: Where the hints lie.
-        ring: Gives the epoch that goes with each mutation.
-        schema: Tells which tables are gone.
-        membership: Tells which nodes are there.
+        bytes_per_s: Bound on what is sent, all nodes together.
     """
 
-    def __init__(  # noqa: PLR0917  # The node wires it once.
+    def __init__(
         self,
-        env: Env,
-        requests: Requests,
+        services: RepairServices,
         hints: HintStore,
-        ring: RingPort,
-        schema: SchemaSource,
-        membership: MembershipPort,
+        *,
+        bytes_per_s: int = ANTI_ENTROPY_BYTES_PER_S,
     ) -> None:
-        self._env = env
-        self._requests = requests
+        self._services = services
+        self._env = services.env
         self._hints = hints
-        self._ring = ring
-        self._schema = schema
-        self._membership = membership
-        self._pace = Pace(env, ANTI_ENTROPY_BYTES_PER_S)
+        self._pace = Pace(services.env, bytes_per_s)
         self._flows: dict[NodeId, Flow] = {}
         self._timer: Timer | None = None
         self.replayed = 0
@@ -96,8 +86,8 @@ class HintReplay:
             self._hints.is_loaded
             and self._hints.kept_for(node)
             and node not in self._flows
-            and self._membership.is_alive(node)
-            and not self._membership.is_recovering(node)  # Its acks would not count.
+            and self._services.membership.is_alive(node)
+            and not self._services.membership.is_recovering(node)  # Its acks would not count.
         ):
             self._flows[node] = Flow(self._env, self._replay(node), lambda: self._end(node))
 
@@ -117,7 +107,7 @@ class HintReplay:
                 return  # The next look begins again with the oldest.
 
     def _without_void(self, node: NodeId, hints: list[Hint]) -> list[Hint]:
-        void = _VoidTables(self._schema())
+        void = _VoidTables(self._services.schema())
         wanted = []
         for hint in hints:
             if void.covers(hint.mutation):
@@ -137,18 +127,19 @@ class HintReplay:
                 self._remove(node, hint)
             else:
                 self.kept_back += 1
-                goes_on = goes_on and status in _GOES_ON
+                goes_on = goes_on and status is Status.UNKNOWN_TABLE
             if status is Status.WRONG_EPOCH:
-                self._ring.pull(node)
+                self._services.ring.pull(node)
         return goes_on
 
     def _send(self, node: NodeId, hint: Hint) -> Signal[Status | None]:
-        pending = _Replayed(self._requests, node)
-        request = pending.request = self._requests.start(pending, WRITE_TIMEOUT_MS)
-        message = pack_mutate(request, self._ring.epoch, Origin.HINT, hint.mutation)
-        if not self._env.send(node, message):
-            pending.on_link_down(node)
-        return pending.answer
+        epoch = self._services.ring.epoch
+        return self._services.ask(
+            node,
+            lambda request: pack_mutate(request, epoch, Origin.HINT, hint.mutation),
+            mutate_status,
+            WRITE_TIMEOUT_MS,
+        )
 
     def _remove(self, node: NodeId, hint: Hint) -> None:
         try:
@@ -157,31 +148,6 @@ class HintReplay:
             self.kept_back += (
                 1  # A disk that refuses the delete: the hint goes again, harmlessly.
             )
-
-
-class _Replayed:
-    """One hint under way: its answer is the status, None for no answer."""
-
-    __slots__ = ("_node", "_requests", "answer", "request")
-
-    def __init__(self, requests: Requests, node: NodeId) -> None:
-        self._requests = requests
-        self._node = node
-        self.request = 0
-        self.answer: Signal[Status | None] = Signal()
-
-    def on_reply(self, peer: NodeId, message: bytes) -> None:
-        if peer == self._node:
-            self._requests.finish(self.request)
-            self.answer.fire(Status(MUTATE_REPLY.unpack(message)[2]))
-
-    def on_link_down(self, peer: NodeId) -> None:
-        if peer == self._node:
-            self._requests.finish(self.request)
-            self.answer.fire(None)
-
-    def on_deadline(self) -> None:
-        self.answer.fire(None)
 
 
 class _VoidTables:

@@ -10,6 +10,7 @@ from anel.internode.messages import MUTATE, MessageType, Origin, Status, pack_mu
 from anel.limits import HINT_REPLAY_IN_FLIGHT
 from anel.repair.hint_replay import HintReplay
 from anel.repair.hint_store import HintStore
+from anel.repair.services import RepairServices
 from anel.ring.token_map import TokenMap
 from anel.simulation.world import World
 from anel.storage.memory import MemoryStore
@@ -59,14 +60,16 @@ class Bench:
         self.ring = FakeRing()
         self.membership = FakeMembership()
         self.schema: Schema = redis_schema(2)
-        self.replay = HintReplay(
+        services = RepairServices(
             self.source.env,
+            self.source.id,
             self.source.requests,
-            self.hints,
+            self.store,
             self.ring,
             lambda: self.schema,
             self.membership,
         )
+        self.replay = HintReplay(services, self.hints)
         self.source.attach()
         self.target.attach()
         self.source.env.learn(self.target.id, address_of(1))

@@ -1,0 +1,145 @@
+"""What all machines of repair share: their node's ports, and how they ask a peer something."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+from anel.data.schema import Schema
+from anel.env import Env, NodeId
+from anel.flow import Signal
+from anel.internode.messages import MUTATE_REPLY, Status
+from anel.internode.requests import Requests
+from anel.limits import SLICE_NS_MAX
+from anel.ring.token_map import TokenMap
+from anel.storage.store import Store
+
+T = TypeVar("T")
+
+SchemaSource: TypeAlias = Callable[[], Schema]
+"""Gives the node's present schema."""
+
+
+class RingPort(Protocol):
+    """The node's present view of the ring."""
+
+    @property
+    def epoch(self) -> int:
+        """Grows with every change of ownership."""
+
+    @property
+    def token_map(self) -> TokenMap:
+        """Who holds what in that epoch."""
+
+    def pull(self, peer: NodeId) -> None:
+        """Ask a peer whose epoch differs for its view; called whichever side is behind."""
+
+
+class MembershipPort(Protocol):
+    """What membership believes, and where this node's own states go."""
+
+    def is_alive(self, node: NodeId) -> bool:
+        """Tell whether a member is worth asking."""
+
+    def is_recovering(self, node: NodeId) -> bool:
+        """Tell whether a member is being refilled after damage."""
+
+    def update(self, **states: str | int) -> None:
+        """Set some of this node's own states."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepairServices:
+    """The surroundings of repair on one node.
+
+    Attributes:
+        env: Its world.
+        node: Its id.
+        requests: Its requests under way.
+        store: Its store.
+        ring: Its view of the ring.
+        schema: Gives its present schema.
+        membership: What it believes of the others.
+    """
+
+    env: Env
+    node: NodeId
+    requests: Requests
+    store: Store
+    ring: RingPort
+    schema: SchemaSource
+    membership: MembershipPort
+
+    def ask(
+        self,
+        peer: NodeId,
+        build: Callable[[int], bytes],
+        read: Callable[[bytes], T],
+        timeout_ms: int,
+    ) -> Signal[T | None]:
+        """Send one request.
+
+        Args:
+            peer: Whom to ask.
+            build: Makes the message from its request id.
+            read: Takes the reply apart. It runs as the reply arrives, so that the node's
+                dispatch meets what it raises on a malformed one, which then counts as none.
+            timeout_ms: How long to wait.
+
+        Returns:
+            What was read; None for no link or no reply in time.
+        """
+        question = _Question(self.requests, peer, read)
+        question.request = self.requests.start(question, timeout_ms)
+        if not self.env.send(peer, build(question.request)):
+            question.on_link_down(peer)
+        return question.answer
+
+
+class _Question(Generic[T]):
+    """One request whose reply a flow waits for."""
+
+    __slots__ = ("_peer", "_read", "_requests", "answer", "request")
+
+    def __init__(self, requests: Requests, peer: NodeId, read: Callable[[bytes], T]) -> None:
+        self._requests = requests
+        self._peer = peer
+        self._read = read
+        self.request = 0
+        self.answer: Signal[T | None] = Signal()
+
+    def on_reply(self, peer: NodeId, message: bytes) -> None:
+        if peer == self._peer:
+            reply = self._read(message)
+            self._requests.finish(self.request)
+            self.answer.fire(reply)
+
+    def on_link_down(self, peer: NodeId) -> None:
+        if peer == self._peer:
+            self._requests.finish(self.request)
+            self.answer.fire(None)
+
+    def on_deadline(self) -> None:
+        self.answer.fire(None)
+
+
+def mutate_status(reply: bytes) -> Status:
+    """Read the status of a MUTATE reply."""
+    return Status(MUTATE_REPLY.unpack(reply)[2])
+
+
+class Slices:
+    """Cuts a flow's work into pieces of at most SLICE_NS_MAX, so that clients go first."""
+
+    __slots__ = ("_ends_ns", "_env")
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+        self._ends_ns = env.now_ns() + SLICE_NS_MAX
+
+    async def breathe(self) -> None:
+        """Let others run if this slice is used up. Call it between small steps."""
+        if self._env.now_ns() >= self._ends_ns:
+            turn: Signal[None] = Signal()
+            self._env.post(lambda: turn.fire(None))
+            await turn
+            self._ends_ns = self._env.now_ns() + SLICE_NS_MAX
