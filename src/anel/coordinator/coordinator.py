@@ -182,7 +182,9 @@ class Coordinator:
             and replicas[0] == self._self_id
             and (keyspace.first_copy or answers_required(level, factor) == 1)
         ):
-            SoleWrite(services, mutation, level, done, server_stamped=server_stamped).start()
+            SoleWrite(
+                services, keyspace, mutation, level, done=done, server_stamped=server_stamped
+            ).start()
         elif keyspace.first_copy:
             FirstCopyWrite(
                 services, keyspace, mutation, done, server_stamped=server_stamped
@@ -227,7 +229,7 @@ class Coordinator:
         else:
             operation.start()
 
-    def read_page(  # noqa: PLR0917 - what a range read is made of.
+    def read_page(  # noqa: PLR0913, PLR0917 - what a range read is made of.
         self,
         table: Table,
         start: bytes,

@@ -7,9 +7,9 @@
     a dead, silent or refusing one of the others gets a hint
 
 The consistency level is ignored. This is the protocol of a plain DHT with r copies, kept so
-that its stale read (the first copy fails before it has replicated) and its conflict can be shown
-and measured; `WriteOperation` does without them. The read's half: `Gathering`, with R = 1 and
-the ring's order.
+that its stale read (the first copy fails before it has replicated) and its conflict can be
+shown and measured; `WriteOperation` does without them. The read's half: `Gathering`, with R = 1
+and the ring's order.
 
 Source: the replication of Chord-based stores (DHash, CFS, SOSP 2001, section 4).
 """
@@ -171,7 +171,8 @@ class FirstCopyWrite:
     def _restart(self, peer: NodeId) -> None:
         services = self._services
         services.counters.epoch_restarts += 1
-        services.ring.pull(peer)
+        if peer != services.self_id:
+            services.ring.pull(peer)
         self._new_round()
         this_round = self._round
 

@@ -159,6 +159,7 @@ class Gathering(ABC):
         if self._round != self._deadline:
             services.requests.finish(self._round)
         self._round = services.requests.again(self)
+        self._candidates = []
         self._waiting = []
         self._refusals = []
         self._forget_answers()

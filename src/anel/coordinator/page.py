@@ -80,6 +80,7 @@ class PageOperation(Gathering):
     def start(self) -> None:
         """Cut the extent to one replica set's tokens in the present ring, and ask."""
         extent = self._extent
+        self._start_key, self._end_key = extent.start, extent.end
         first, last = self._services.spans.around(self._token(), self._keyspace)
         table = self._table.id
         if extent.backward:

@@ -32,6 +32,10 @@ class RingPort(Protocol):
         """Grows with every change of ownership; the same at all nodes of one view."""
 
     @property
+    def write_epoch(self) -> int:
+        """The epoch at which replicas take mutations: `epoch`, none while writes are locked."""
+
+    @property
     def token_map(self) -> TokenMap:
         """Every vnode of the view; another object after each change."""
 

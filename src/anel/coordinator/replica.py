@@ -131,7 +131,7 @@ class Replica:
     def mutate(self, epoch: int, origin: Origin, mutation: bytes, done: Mutated) -> None:
         """Merge a mutation and ack it once durable; `done` may run before this returns."""
         # All origins are merged alike until purges exist (CORRECTNESS 8).
-        if epoch != self._ring.epoch:
+        if epoch != self._ring.write_epoch:
             done(Status.WRONG_EPOCH, None)
             return
         table = self._schema.table_by_id(mutation[8:24])

@@ -49,18 +49,20 @@ class SoleWrite:
     The only wait is for this node's own sync, which either ends or ends the process.
     """
 
-    __slots__ = ("_done", "_level", "_mutation", "_server_stamped", "_services")
+    __slots__ = ("_done", "_keyspace", "_level", "_mutation", "_server_stamped", "_services")
 
     def __init__(
         self,
         services: Services,
+        keyspace: Keyspace,
         mutation: bytes,
         level: ConsistencyLevel,
-        done: Written,
         *,
+        done: Written,
         server_stamped: bool,
     ) -> None:
         self._services = services
+        self._keyspace = keyspace
         self._mutation = mutation
         self._level = level
         self._done = done
@@ -83,6 +85,9 @@ class SoleWrite:
             self._mutation = reissued(services, self._mutation, dominant)
             self.start()
             return
+        if status is Status.WRONG_EPOCH:
+            self._wait_for_epoch()
+            return
         services.in_flight -= 1
         if status is Status.RECOVERING:
             services.counters.unavailable += 1
@@ -90,6 +95,17 @@ class SoleWrite:
         else:
             services.counters.write_failures += 1
             self._done(WriteFailed(refusal_text([status])))
+
+    def _wait_for_epoch(self) -> None:
+        """Writes are locked while the ring changes: go on as a write with a deadline."""
+        WriteOperation(
+            self._services,
+            self._keyspace,
+            self._mutation,
+            self._level,
+            done=self._done,
+            server_stamped=self._server_stamped,
+        ).start()
 
 
 class WriteOperation:
@@ -102,6 +118,7 @@ class WriteOperation:
         "_deadline",
         "_dominant",
         "_done",
+        "_is_paused",
         "_keyspace",
         "_level",
         "_mutation",
@@ -131,6 +148,7 @@ class WriteOperation:
         self._server_stamped = server_stamped
         self._required = answers_required(level, keyspace.replication_factor)
         self._answered = False
+        self._is_paused = False
         self._acks = 0
         self._dominant = NO_DOMINANT
         self._counted_hints = 0
@@ -214,10 +232,12 @@ class WriteOperation:
         if peer != services.self_id:
             services.ring.pull(peer)
         self._new_round()
+        self._is_paused = True
         this_round = self._round
 
         def send_again() -> None:
             if this_round == self._round and not self._answered:
+                self._is_paused = False
                 self._send(self._replicas())
 
         services.retry.add(send_again)
@@ -284,6 +304,8 @@ class WriteOperation:
             self._finish()
 
     def _give_up_if_hopeless(self) -> None:
+        if self._is_paused:
+            return
         if not self._answered and self._level is not ConsistencyLevel.ANY:
             possible = self._acks + len(self._waiting)
             if possible < self._required:
