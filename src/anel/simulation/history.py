@@ -68,7 +68,9 @@ class HistoryChecker:
         return [
             complaint
             for read in self._history.reads
-            if (complaint := self._judge(read.key, read.value, read.began, read.ended, "a read"))
+            if (
+                complaint := self._judge(read.key, read.value, read.began, read.ended, "a read")
+            )
         ]
 
     def final(self, held: dict[bytes, bytes | None]) -> list[str]:
@@ -76,7 +78,11 @@ class HistoryChecker:
         return [
             complaint
             for key in self._by_key
-            if (complaint := self._judge(key, held.get(key), NEVER - 1, NEVER, "the final state"))
+            if (
+                complaint := self._judge(
+                    key, held.get(key), NEVER - 1, NEVER, "the final state"
+                )
+            )
         ]
 
     def final_unordered(self, held: dict[bytes, bytes | None]) -> list[str]:

@@ -304,7 +304,9 @@ class SimEnv:
         """Receive one message with the clock of its frame."""
         world = self.world
         world.delivered += 1
-        world.digest = crc32(message, crc32(self.node_id, world.digest ^ (world.now_ns & 0xFFFFFFFF)))
+        world.digest = crc32(
+            message, crc32(self.node_id, world.digest ^ (world.now_ns & 0xFFFFFFFF))
+        )
         if self.node.merge_clock(clock_us):
             self.node.receive(peer, message)
 

@@ -1,0 +1,253 @@
+"""One seeded run: a storm in which promises must hold, then a calm in which all must heal.
+
+Options are drawn from the seed and can be printed, so that a failing seed explains itself.
+"""
+
+from dataclasses import dataclass
+from random import Random
+
+from anel.data.consistency import ConsistencyLevel
+from anel.simulation.history import HistoryChecker
+from anel.simulation.ring import Machine, Parts, SimulatedRing
+from anel.simulation.world import CALM, MS, Weather, World
+
+CALM_MS_MAX = 120_000  # Hints, suspicion and anti-entropy all have had their turn by then.
+SETTLE_MS = 500
+STEP_MS_MAX = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What one run is made of."""
+
+    nodes: int
+    replication: int
+    keys: int
+    operations: int
+    level: ConsistencyLevel
+    weather: Weather
+    crash: float  # Chance per operation that a node is killed.
+    restart: float  # Chance per operation that a killed node comes back.
+    kill_all: float  # Chance per operation that every node is killed at once.
+    cut: float  # Chance per operation that a link, or a node, is cut off; likewise healed.
+    skew_ms: int  # Clocks are off by up to this.
+    delete: float  # Share of writes that delete.
+    down_max: int  # How many nodes may be down at once.
+
+
+@dataclass(slots=True)
+class Verdict:
+    """How a run ended. `complaints` is empty when every promise was kept."""
+
+    seed: int
+    options: Options
+    complaints: list[str]
+    digest: int
+    acknowledged: int
+    reads: int
+    refused: int
+    healed_ms: float
+
+    def __str__(self) -> str:
+        """Write the verdict, what the run was made of, and how to play it again."""
+        head = "good" if not self.complaints else "BAD"
+        lines = [
+            f"seed {self.seed}: {head}, digest {self.digest:08x}, "
+            f"{self.acknowledged} writes acknowledged, {self.reads} reads, {self.refused} refused, "
+            f"healed in {self.healed_ms:.0f} ms",
+            f"  {self.options}",
+            *(f"  {complaint}" for complaint in self.complaints),
+        ]
+        return "\n".join(lines)
+
+
+def draw_options(seed: int) -> Options:
+    """Choose what a run is made of from its seed."""
+    random = Random(seed ^ 0xA4E1)
+    nodes = random.choice((3, 3, 4, 5))
+    weather = Weather(
+        drop=random.choice((0.0, 0.0, 0.02, 0.1)),
+        duplicate=random.choice((0.0, 0.05, 0.2)),
+        delay_ms_max=random.choice((1.0, 5.0, 20.0)),
+        late=random.choice((0.0, 0.01, 0.05)),
+        late_ms_max=random.choice((50.0, 400.0, 3000.0)),
+    )
+    return Options(
+        nodes=nodes,
+        replication=3,
+        keys=random.choice((3, 8, 30)),
+        operations=random.choice((80, 150, 250)),
+        level=random.choice(
+            (ConsistencyLevel.QUORUM, ConsistencyLevel.QUORUM, ConsistencyLevel.ONE)
+        ),
+        weather=weather,
+        crash=random.choice((0.0, 0.01, 0.05)),
+        restart=random.choice((0.02, 0.1)),
+        kill_all=random.choice((0.0, 0.0, 0.01)),
+        cut=random.choice((0.0, 0.02, 0.05)),
+        skew_ms=random.choice((0, 5, 200)),
+        delete=random.choice((0.0, 0.1, 0.3)),
+        down_max=random.choice((1, 1, 2, nodes)),
+    )
+
+
+class Storm:
+    """One run.
+
+    Args:
+        seed: Decides everything.
+        options: Instead of those the seed draws.
+        parts: Planted bugs.
+    """
+
+    def __init__(
+        self, seed: int, *, options: Options | None = None, parts: Parts | None = None
+    ) -> None:
+        self.options = options or draw_options(seed)
+        self.seed = seed
+        self.world = World(seed)
+        self.ring = SimulatedRing(
+            self.world,
+            self.options.nodes,
+            replication=self.options.replication,
+            parts=parts,
+        )
+        self._random = Random(seed ^ 0x57084)
+
+    def run(self) -> Verdict:
+        """Play the storm, then the calm, and judge."""
+        options, ring, world = self.options, self.ring, self.world
+        for machine in ring.machines:
+            skew_us = options.skew_ms * 1000
+            ring.skew(machine.index, self._random.randint(-skew_us // 2, skew_us // 2))
+        ring.start_all()
+        world.weather = options.weather
+        for _ in range(options.operations):
+            self._client()
+            self._trouble()
+            world.run(self._random.random() * STEP_MS_MAX)
+        healed_ms = self._calm()
+        return self._judge(healed_ms)
+
+    # ------------------------------------------------------------------ the storm
+
+    def _client(self) -> None:
+        living = self.ring.living()
+        if not living:
+            return
+        options, random = self.options, self._random
+        machine = random.choice(living)
+        key = b"k%d" % random.randrange(options.keys)
+        if random.random() < 0.55:
+            delete = random.random() < options.delete
+            self.ring.write(machine, key, options.level, delete=delete)
+        else:
+            self.ring.read(machine, key, options.level)
+
+    def _trouble(self) -> None:
+        options, random, ring = self.options, self._random, self.ring
+        down = [machine for machine in ring.machines if machine.node is None]
+        if down and random.random() < options.restart:
+            self._restart(random.choice(down))
+        if len(down) < options.down_max and random.random() < options.crash:
+            ring.crash(random.randrange(len(ring.machines)))
+        if random.random() < options.kill_all:
+            ring.crash_all()
+        if random.random() < options.cut:
+            self._cut()
+        if random.random() < options.cut:
+            self.world.heal()
+
+    def _restart(self, machine: Machine) -> None:
+        if self.options.skew_ms:
+            skew_us = self.options.skew_ms * 1000
+            self.ring.skew(machine.index, self._random.randint(-skew_us // 2, skew_us // 2))
+        self.ring.start(machine.index)
+
+    def _cut(self) -> None:
+        nodes = [machine.settings.node for machine in self.ring.machines]
+        one = self._random.choice(nodes)
+        others = [node for node in nodes if node != one]
+        if self._random.random() < 0.5:
+            others = [self._random.choice(others)]
+        both = self._random.random() < 0.7
+        for other in others:
+            self.world.cut(one, other)
+            if both:
+                self.world.cut(other, one)
+
+    # ------------------------------------------------------------------ the calm
+
+    def _calm(self) -> float:
+        world, ring = self.world, self.ring
+        world.heal()
+        world.weather = CALM
+        for machine in ring.machines:
+            ring.skew(machine.index, 0)
+            if machine.node is None:
+                ring.start(machine.index)
+        began = world.now_ns
+        world.run(SETTLE_MS)
+        world.run(CALM_MS_MAX, self._healed_or_wait())
+        return (world.now_ns - began) / MS
+
+    def _healed_or_wait(self):  # type: ignore[no-untyped-def]
+        next_look = [0]
+
+        def healed() -> bool:
+            if self.world.now_ns < next_look[0]:
+                return False
+            next_look[0] = self.world.now_ns + 100 * MS
+            return self._is_healed()
+
+        return healed
+
+    def _is_healed(self) -> bool:
+        ring = self.ring
+        return (
+            all(machine.serves for machine in ring.machines)
+            and ring.hints() == 0
+            and not ring.differences()
+        )
+
+    def _judge(self, healed_ms: float) -> Verdict:
+        ring, history = self.ring, self.ring.history
+        complaints = []
+        if not self._is_healed():
+            serving = len(ring.living())
+            complaints.append(
+                f"not healed: {serving} nodes serve, {ring.hints()} hints are kept"
+            )
+            if serving == len(ring.machines):
+                complaints += ring.differences()
+        complaints += self._judge_history(HistoryChecker(history))
+        return Verdict(
+            seed=self.seed,
+            options=self.options,
+            complaints=complaints,
+            digest=self.world.digest,
+            acknowledged=history.acknowledged(),
+            reads=len(history.reads),
+            refused=history.unavailable + history.timeouts,
+            healed_ms=healed_ms,
+        )
+
+    def _judge_history(self, checker: HistoryChecker) -> list[str]:
+        keys = sorted({write.key for write in self.ring.history.writes})
+        if not self.ring.living():
+            return []
+        complaints = []
+        held: dict[bytes, bytes | None] = {}
+        for key in keys:
+            values = [self.ring.held(machine, key) for machine in self.ring.replicas(key)]
+            held[key] = values[0]
+            if any(value != values[0] for value in values):
+                complaints.append(f"key {key!r}: replicas hold {values}")
+        if self.options.level is ConsistencyLevel.QUORUM:
+            return complaints + checker.reads() + checker.final(held)
+        return complaints + checker.final_unordered(held)
+
+
+def play(seed: int, *, parts: Parts | None = None) -> Verdict:
+    """Play one seed."""
+    return Storm(seed, parts=parts).run()
