@@ -1,0 +1,1 @@
+"""Measure a ring beside redis-server, in the same minutes on the same machine: `make bench`."""
