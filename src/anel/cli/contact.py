@@ -74,7 +74,7 @@ def find(contact: str | None, folder: DataFolder) -> Contact:
     stopped = [node["http"] for node in ring["nodes"] if node.get("http")]
     return Contact(
         addresses or stopped,
-        f"start the ring in {folder.path} with `anel up --data {folder.path}`",
+        f"start the ring in {folder.path} with `anel up{folder.option}`",
     )
 
 

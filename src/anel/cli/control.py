@@ -122,7 +122,7 @@ def tell(folder: DataFolder, order: dict[str, Any]) -> str:
         except TimeoutError as error:
             raise NodeFailed(
                 f"`anel up` (process {ring['up']['pid']}) took the order and is not done after "
-                f"{ANSWER_SECONDS_MAX} s; `anel status --data {folder.path}` shows how it goes"
+                f"{ANSWER_SECONDS_MAX} s; `anel status{folder.option}` shows how it goes"
             ) from error
         except OSError as error:
             raise NothingRuns(

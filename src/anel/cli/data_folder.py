@@ -17,7 +17,7 @@ from typing import Any
 
 from anel.cli.failures import CommandFailed, DataInUse, NothingRuns, RingDiffers
 from anel.cli.ports import HOST, port_of
-from anel.cli.up_options import NODES_DEFAULT, UpOptions
+from anel.cli.up_options import DATA_DEFAULT, NODES_DEFAULT, UpOptions
 
 FORMAT = 1  # On disk since format 1: never renumber.
 REPLICATION_DEFAULT_MAX = 3
@@ -33,6 +33,12 @@ class DataFolder:
         self.ring_file = self.path / "ring.json"
         self.log_file = self.path / "up.log"
         self._lock: int | None = None
+
+    @property
+    def option(self) -> str:
+        """What a command typed here needs so as to find this folder; empty for the default."""
+        is_default = str(self.path) == os.path.abspath(DATA_DEFAULT)
+        return "" if is_default else f" --data {self.path}"
 
     def node_folder(self, node: int) -> Path:
         """Where node k lives."""
@@ -63,7 +69,7 @@ class DataFolder:
             os.close(lock)
             raise DataInUse(
                 f"{self.path} is in use by `anel up` (process {pid}){self._contacts()}; "
-                "stop it with `anel down`, or start another ring with --data OTHER"
+                "stop it with `anel down{self.option}`, or start another ring with --data OTHER"
             ) from error
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
@@ -130,7 +136,7 @@ class DataFolder:
             )
         if ring.get("up") is None or not self.is_locked():
             raise NothingRuns(
-                f"no `anel up` runs on {self.path}; start it with `anel up --data {self.path}`"
+                f"no `anel up` runs on {self.path}; start it with `anel up{self.option}`"
             )
         return ring
 
@@ -178,8 +184,9 @@ def _check_same(folder: DataFolder, ring: dict[str, Any], options: UpOptions) ->
     if options.nodes is not None and options.nodes != count:
         raise RingDiffers(
             f"{folder.path} holds a ring of {count} nodes, not {options.nodes}: "
-            f"`anel up --nodes {count}` starts it; --data OTHER makes another ring; "
-            "`anel down --delete-data` removes this one (a ring cannot grow yet)"
+            f"`anel up --nodes {count}{folder.option}` starts it; --data OTHER makes another "
+            f"ring; `anel down --delete-data{folder.option}` removes this one (a ring cannot "
+            "grow yet)"
         )
     if options.replication is not None and options.replication != ring["replication"]:
         raise RingDiffers(

@@ -44,9 +44,13 @@ class Engine(Protocol):
 class Member:
     """One node of the ring that this `anel up` runs."""
 
-    def __init__(self, number: int, facts: dict[str, Any], engine: Engine) -> None:
+    def __init__(
+        self, number: int, facts: dict[str, Any], engine: Engine, *, where: str = ""
+    ) -> None:
+        """Make the member, stopped; `where` is what commands need to find its ring."""
         self.number = number
         self.facts = facts
+        self._where = where
         self.engine = engine
         self.state = STOPPED
         self.started_at = 0.0
@@ -64,6 +68,9 @@ class Member:
         """Where the node's Redis door is."""
         host, _, port = self.facts["resp"].rpartition(":")
         return host, int(port)
+
+    def _command(self, what: str) -> str:
+        return f"`anel {what} {self.number}{self._where}`"
 
     def begin(self, now: float) -> None:
         """Start the node."""
@@ -83,7 +90,7 @@ class Member:
     def has_ended(self, how: str) -> str:
         """Note that the node has ended; give the line that tells so."""
         self.state, self.facts["pid"] = STOPPED, None
-        again = f"`anel start {self.number}` starts it again"
+        again = f"{self._command('start')} starts it again"
         if self.asked_to_end:
             line = f"{self.name} {self.asked_to_end}; {again}"
         else:
@@ -97,7 +104,7 @@ class Member:
         if what == "start":
             return self._start(answer, now)
         if self.state == STOPPED:
-            answer(False, f"{self.name} is stopped; `anel start {self.number}` starts it")
+            answer(False, f"{self.name} is stopped; {self._command('start')} starts it")
             return ""
         if what == "kill":
             self.asked_to_end = f"(process {self.engine.pid}) was killed with -9 by `anel kill`"
@@ -122,7 +129,7 @@ class Member:
         self.state = PAUSED
         line = (
             f"{self.name} is paused, its connections stay open and silent; "
-            f"`anel resume {self.number}` lets it go on"
+            f"{self._command('resume')} lets it go on"
         )
         answer(True, line)
         return line

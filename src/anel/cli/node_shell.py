@@ -7,20 +7,26 @@ starts when one byte comes through the watched pipe. If that closes first, nothi
 
 import os
 import sys
+from collections.abc import Callable
 
 WORD = b"!"
 
 
 def main() -> None:
-    """Become a node; the process's arguments are --config FILE --watch-fd N."""
+    """Load a node's modules and become a node."""
     from anel.runtime import process
 
+    become(process.main)
+
+
+def become(run: Callable[[list[str]], int]) -> None:
+    """Wait for the word, then run; the process's arguments are --config FILE --watch-fd N."""
     arguments = sys.argv[1:]
     watched = int(arguments[arguments.index("--watch-fd") + 1])
     if os.read(watched, 1) != WORD:
         return
     _write_to_log(os.path.dirname(arguments[arguments.index("--config") + 1]))
-    sys.exit(process.main(arguments))
+    sys.exit(run(arguments))
 
 
 def _write_to_log(folder: str) -> None:

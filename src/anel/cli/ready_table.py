@@ -1,7 +1,6 @@
 """What `anel up` shows once its ring has started: addresses, how to connect, how to stop."""
 
 import json
-import os
 from typing import Any
 
 import anel
@@ -9,7 +8,6 @@ from anel.cli.data_folder import DataFolder
 from anel.cli.member import SERVING
 from anel.cli.supervisor import Supervisor
 from anel.cli.table import facts, plain
-from anel.cli.up_options import DATA_DEFAULT
 
 ACKNOWLEDGED = {
     "group": "on disk: a write is answered once the replicas it waits for have synced it",
@@ -48,15 +46,13 @@ def _hints(
     folder: DataFolder, ring: dict[str, Any], first: dict[str, Any]
 ) -> list[tuple[str, str]]:
     port = first["resp"].rpartition(":")[2]
-    where = (
-        "" if str(folder.path) == os.path.abspath(DATA_DEFAULT) else f" --data {folder.path}"
-    )
+    where = folder.option
     return [
         ("connect", f"redis-cli -p {port}    or in Python: redis.Redis(port={port})"),
         ("look", f"anel status{where}    or open http://{first['http']}/"),
         ("data", f"{folder.path}    logs: {folder.path}/nodeK/anel.log"),
         ("an ack", ACKNOWLEDGED[ring["durability"]]),
-        ("break it", f"anel kill 1{where}    anel start 1{where}    anel pause 1{where}"),
+        ("break it", f"anel kill 0{where}    then anel start 0; or pause 0, resume 0"),
         ("stop", f"Ctrl-C here, or anel down{where}"),
     ]
 

@@ -61,13 +61,18 @@ def _members(
         from anel.cli.node_thread import NodeThread
 
         return [
-            Member(node["node"], node, NodeThread(folder.node_folder(node["node"])))
+            Member(
+                node["node"],
+                node,
+                NodeThread(folder.node_folder(node["node"])),
+                where=folder.option,
+            )
             for node in ring["nodes"]
         ]
     while len(engines) < len(ring["nodes"]):
         engines.append(NodeProcess(str(folder.node_folder(len(engines)))))
         engines[-1].load()
     return [
-        Member(node["node"], node, engine)
+        Member(node["node"], node, engine, where=folder.option)
         for node, engine in zip(ring["nodes"], engines, strict=True)
     ]

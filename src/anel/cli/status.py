@@ -67,7 +67,7 @@ def _number(node: dict[str, Any], local: dict[str, dict[str, Any]]) -> None:
 
 
 def _next_step(report: dict[str, Any], folder: DataFolder) -> str:
-    where = f" --data {folder.path}"
+    where = folder.option
     for node in report["nodes"]:
         if "node" in node and node["state"] == "stopped":
             if folder.is_locked():

@@ -94,7 +94,7 @@ class Supervisor:
             if self.ready_after is None and self._stop_by is None:
                 self._look_whether_started(when_started)
             if self._stop_by is not None and time.monotonic() > self._stop_by:
-                self._force("did not stop in time and")
+                self._force(" did not stop in time: it")
 
     def _look_whether_started(self, when_started: Callable[[], None]) -> None:
         if any(member.state == STARTING for member in self.members):
@@ -112,7 +112,7 @@ class Supervisor:
         return None if self._stop_by is None else 0.05
 
     def _begin(self, member: Member) -> None:
-        member.begin(time.monotonic())
+        member.begin(self._started_at)
         self._watch(member)
 
     def _watch(self, member: Member) -> None:
@@ -200,7 +200,7 @@ class Supervisor:
     def _stop(self, why: str) -> None:
         if self._stop_by is not None:
             if why.startswith("SIG"):
-                self._force("was")
+                self._force("")
             return
         self._stop_by = time.monotonic() + DRAIN_SECONDS
         self._say(f"stopping ({why}); Ctrl-C again stops at once")
@@ -218,7 +218,7 @@ class Supervisor:
         for member in self.members:
             if member.state != STOPPED:
                 self._all_drained = False
-                self._say(f"{member.name} {why} killed; nothing acknowledged is lost")
+                self._say(f"{member.name}{why} was killed; nothing acknowledged is lost")
                 member.engine.kill()
 
     def _note(self) -> None:
