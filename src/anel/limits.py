@@ -43,7 +43,7 @@ NODES_MAX = 512  # LEAVES / VNODES_PER_NODE, halved: each vnode spans at least t
 # The Redis door.
 RESP_ARGUMENTS_MAX = 1_048_576  # Redis's classic bound on the words of one command.
 RESP_BULK_BYTES_MAX = ROW_BYTES_MAX  # One word; a greater value could not be stored anyway.
-RESP_REQUEST_BYTES_MAX = 64 * MIB  # One whole command, so that an unfinished one stays bounded.
+RESP_REQUEST_BYTES_MAX = 48 * MIB  # One whole command: bounds memory, and fits one frame.
 RESP_LINE_BYTES_MAX = 64 * KIB  # An inline command or a length line, as in Redis.
 RESP_IN_FLIGHT_MAX = 64  # Commands of one connection under way; more wait, unread, in order.
 RESP_FANOUT_MAX = 64  # Keys of one command (MGET, DEL) under way at once.

@@ -75,7 +75,7 @@ class Backend(Protocol):
     ) -> None:
         """Read the merged row under a store key, b"" when there is none."""
 
-    def read_page(  # noqa: PLR0913, PLR0917 - The coordinator's own signature.
+    def read_page(  # noqa: PLR0917 - The coordinator's own signature.
         self,
         table: Table,
         start: bytes,

@@ -24,6 +24,7 @@ class Client:
         protocol: 2, or 3 after HELLO 3.
         null: How that version writes nothing.
         is_multi_refused: MULTI was refused, and neither EXEC nor DISCARD has come since.
+        is_gone: The connection was cut: whatever goes on by itself may stop.
         is_closing: Close once everything has been answered.
         finished: Called when an operation that was left waiting has its reply.
     """
@@ -36,6 +37,7 @@ class Client:
         "finished",
         "id",
         "is_closing",
+        "is_gone",
         "is_multi_refused",
         "last_command",
         "last_ms",
@@ -63,6 +65,7 @@ class Client:
         self.read_level: ConsistencyLevel = door.read_level
         self.table: Table = door.no_table
         self.is_closing = False
+        self.is_gone = False
         self.reset()
 
     def reset(self) -> None:

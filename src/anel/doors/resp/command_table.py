@@ -1,31 +1,46 @@
-"""Every command of the door, found by name."""
+"""Every command of the door by name: what COMMAND answers and a session runs.
 
-from anel.doors.resp import connection, keys, strings
-from anel.doors.resp.command import ALL_KEYS, ONE_KEY, Command
-from anel.doors.resp.later import unknown
+Each module of commands ends with its own part of the table; here they come together.
+"""
 
-_ALL = (
-    Command("ping", -1, connection.ping, ("fast",), "connection", "Answer PONG.", "1.0.0"),
-    Command(
-        "get",
-        2,
-        strings.get,
-        ("readonly", "fast"),
-        "string",
-        "Read a string.",
-        "1.0.0",
-        ONE_KEY,
-    ),
-    Command("set", -3, strings.set_, ("write",), "string", "Write a string.", "1.0.0", ONE_KEY),
-    Command("del", -2, keys.delete, ("write",), "generic", "Delete keys.", "1.0.0", ALL_KEYS),
+from anel.doors.resp import (
+    client_commands,
+    connection,
+    expiry,
+    keys,
+    later,
+    scan,
+    server_info,
+    strings,
 )
-COMMANDS: dict[bytes, Command] = {}
-for _command in _ALL:
-    COMMANDS[_command.name.encode()] = COMMANDS[_command.name.upper().encode()] = _command
+from anel.doors.resp.command import Command
+from anel.doors.resp.command_info import CommandInfo, command_of
 
-_UNKNOWN = Command("", -1, unknown, (), "", "", "")
+BY_NAME: dict[str, Command] = {}
+"""Commands by lower-case name, as COMMAND lists them."""
+
+_MODULES = (strings, keys, expiry, scan, connection, client_commands, server_info, later)
+
+for _module in _MODULES:
+    for _command in _module.COMMANDS:
+        BY_NAME[_command.name] = _command
+BY_NAME["command"] = command_of(CommandInfo(BY_NAME))
+
+_REFUSED = Command("", "", -1, later.refuse, (), "", "", "")
+_HTTP = Command("", "", -1, connection.close_silently, (), "", "", "", is_barrier=True)
+
+COMMANDS: dict[bytes, Command] = {
+    spelling: command
+    for name, command in BY_NAME.items()
+    for spelling in (name.encode(), name.upper().encode())
+}
+"""Commands as clients usually spell them; `find` knows the rest."""
 
 
 def find(words: list[bytes]) -> Command:
-    """Find a command spelled in mixed case; an unknown one answers that it is."""
-    return COMMANDS.get(words[0].upper(), _UNKNOWN)
+    """Find a command spelled in any way; one that is not here answers so."""
+    name = words[0].upper()
+    # Lines of HTTP: a web page tries to reach this port through somebody's browser.
+    if name in (b"POST", b"HOST:"):
+        return _HTTP
+    return COMMANDS.get(name, _REFUSED)

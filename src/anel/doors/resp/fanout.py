@@ -8,7 +8,8 @@ from anel.doors.backend import Backend
 from anel.errors import AnelError
 from anel.limits import RESP_COMMANDS_PER_SLICE, RESP_FANOUT_MAX
 
-Start: TypeAlias = Callable[[Any, Callable[[Any], None]], None]
+Done: TypeAlias = Callable[[Any], None]
+Start: TypeAlias = Callable[[Any, Done], None]
 
 
 class Fanout:

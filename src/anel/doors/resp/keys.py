@@ -2,78 +2,222 @@
 
 from anel.data.consistency import ConsistencyLevel
 from anel.data.mutation import encode
-from anel.doors.resp.client import Client, Operation
-from anel.doors.resp.failure import failure
-from anel.doors.resp.fanout import Fanout
-from anel.doors.resp.layout import deletion_row, lasting_head_of, place
-from anel.doors.resp.reply import ZERO
-from anel.errors import AnelError
+from anel.doors.resp.client import Acknowledgement, Client, Operation
+from anel.doors.resp.command import (
+    ALL_KEYS,
+    COUNT_NOTE,
+    DELETE,
+    FAST_WRITE,
+    ONE_KEY,
+    PER_KEY,
+    READ,
+    Command,
+)
+from anel.doors.resp.failure import SYNTAX, failure
+from anel.doors.resp.fanout import Done, Fanout
+from anel.doors.resp.heads import HeadsRead, read_head
+from anel.doors.resp.layout import Head, KeyType, deletion_row, lasting_head_of, place
+from anel.errors import AnelError, CorruptData
+from anel.limits import MUTATION_RECORDS_MAX
+
+_TYPE_NAMES: dict[int, bytes] = {KeyType.STRING: b"+string\r\n"}
 
 
 class Deletion(Operation):
-    """DEL under way: reads which keys are there, then deletes them, tag by tag.
+    """DEL under way: reads at QUORUM which keys are there, then deletes them, tag by tag.
 
-    What makes the count right is a read at QUORUM; a key that was never written, or has been
-    deleted, is not deleted again. (At a level below QUORUM the read may miss a write, so there
-    everything named is deleted.)
+    What the read shows to be deleted already is not deleted again. At a level below QUORUM the
+    read may miss a write that was acknowledged, so there everything named is deleted.
     """
 
-    __slots__ = ("_count", "_is_blind", "_keys", "_now_ms", "_records", "_table")
+    __slots__ = ("_count", "_found", "_is_blind", "_now_ms", "_places", "_table")
 
     def __init__(self, client: Client, keys: list[bytes]) -> None:
         super().__init__(client)
-        self._keys = list(dict.fromkeys(keys))
         self._table = client.table
+        self._places = [place(self._table.id, key) for key in dict.fromkeys(keys)]
         self._is_blind = client.write_level < ConsistencyLevel.QUORUM
         self._count = 0
         self._now_ms = client.backend.now_ms()
-        self._records: dict[bytes, list[bytes]] = {}
+        self._found: dict[bytes, list[bytes]] = {}
 
     def begin(self) -> None:
         """Read every key."""
-        places = [place(self._table.id, key) for key in self._keys]
-        read = self.client.backend.read_row
+        backend, table = self.client.backend, self._table
 
-        def start(where: tuple[bytes, bytes], done: object) -> None:
-            read(self._table, where[0] + where[1], ConsistencyLevel.QUORUM, done)  # type: ignore[arg-type]
+        def start(where: tuple[bytes, bytes], done: Done) -> None:
+            backend.read_row(table, where[0] + where[1], ConsistencyLevel.QUORUM, done)
 
-        def answered(index: int, raw: bytes) -> None:
+        Fanout(backend, self._places, start, self._take, done=self._delete).advance()
+
+    def _take(self, index: int, raw: bytes) -> AnelError | None:
+        try:
             head = lasting_head_of(raw)
-            if head is not None and not head.has_expired(self._now_ms):
-                self._count += 1
-            if head is not None or self._is_blind:
-                prefix, sub = places[index]
-                self._records.setdefault(prefix, []).append(sub)
-
-        Fanout(self.client.backend, places, start, answered, done=self._delete).advance()
+        except CorruptData as error:
+            return error
+        if head is not None and not head.has_expired(self._now_ms):
+            self._count += 1
+        if head is not None or self._is_blind:
+            prefix, sub = self._places[index]
+            self._found.setdefault(prefix, []).append(sub)
+        return None
 
     def _delete(self, reason: AnelError | None) -> None:
         if reason is not None:
             self.finish(failure(reason))
             return
-        if not self._records:
-            self.finish(ZERO)
-            return
-        backend = self.client.backend
+        client, table = self.client, self._table
+        backend = client.backend
 
-        def start(item: tuple[bytes, list[bytes]], done: object) -> None:
+        def start(item: tuple[bytes, list[bytes]], done: Done) -> None:
             timestamp = backend.now()
             value = deletion_row(timestamp)
             mutation = encode(timestamp, item[0], [(sub, value) for sub in item[1]])
-            backend.write(
-                self._table, mutation, self.client.write_level, done, server_stamped=True
-            )  # type: ignore[arg-type]
+            backend.write(table, mutation, client.write_level, done, server_stamped=True)
 
-        Fanout(
-            backend, list(self._records.items()), start, lambda _at, _none: None, done=self._end
-        ).advance()
+        items = [
+            (prefix, subs[at : at + MUTATION_RECORDS_MAX])
+            for prefix, subs in self._found.items()
+            for at in range(0, len(subs), MUTATION_RECORDS_MAX)
+        ]
+        Fanout(backend, items, start, lambda _at, _done: None, done=self._end).advance()
 
     def _end(self, reason: AnelError | None) -> None:
-        self.finish(failure(reason) if reason is not None else b":%d\r\n" % self._count)
+        self.finish(b":%d\r\n" % self._count if reason is None else failure(reason))
 
 
 def delete(client: Client, words: list[bytes]) -> bytes | Operation:
-    """DEL key [key ...]."""
+    """DEL key [key ...]; UNLINK is the same."""
     operation = Deletion(client, words[1:])
     operation.begin()
     return operation.reply or operation
+
+
+def exists(client: Client, words: list[bytes]) -> bytes | Operation:
+    """EXISTS key [key ...]; a key named twice counts twice. TOUCH is the same."""
+    if len(words) == 2:
+        return read_head(client, words[1], lambda head: b":%d\r\n" % (head is not None))
+    times: dict[bytes, int] = {}
+    for key in words[1:]:
+        times[key] = times.get(key, 0) + 1
+    counts = list(times.values())
+
+    def answer(heads: list[Head | None]) -> bytes:
+        pairs = zip(heads, counts, strict=True)
+        return b":%d\r\n" % sum(count for head, count in pairs if head is not None)
+
+    operation = HeadsRead(client, answer)
+    operation.begin(list(times))
+    return operation.reply or operation
+
+
+def type_(client: Client, words: list[bytes]) -> bytes | Operation:
+    """TYPE key."""
+
+    def answer(head: Head | None) -> bytes:
+        return b"+none\r\n" if head is None else type_name(head.type)
+
+    return read_head(client, words[1], answer)
+
+
+def type_name(key_type: int) -> bytes:
+    """Name what a key holds, as a simple string."""
+    return _TYPE_NAMES.get(key_type, b"+none\r\n")
+
+
+def flush(client: Client, words: list[bytes]) -> bytes | Operation:
+    """FLUSHALL [ASYNC | SYNC]; FLUSHDB is the same: there is one database."""
+    if len(words) > 2 or (len(words) == 2 and words[1].upper() not in (b"ASYNC", b"SYNC")):
+        return SYNTAX
+    operation = Acknowledgement(client)
+    client.backend.truncate(client.table, operation.done)
+    return operation.reply or operation
+
+
+COMMANDS = (
+    Command(
+        "del",
+        "key [key ...]",
+        -2,
+        delete,
+        DELETE,
+        "generic",
+        "1.0.0",
+        "Delete keys and tell how many there were.",
+        ALL_KEYS,
+        complexity=PER_KEY,
+        note=COUNT_NOTE,
+    ),
+    Command(
+        "unlink",
+        "key [key ...]",
+        -2,
+        delete,
+        FAST_WRITE,
+        "generic",
+        "4.0.0",
+        "The same as DEL.",
+        ALL_KEYS,
+        complexity=PER_KEY,
+        note=COUNT_NOTE,
+    ),
+    Command(
+        "exists",
+        "key [key ...]",
+        -2,
+        exists,
+        READ,
+        "generic",
+        "1.0.0",
+        "Count the keys that are there; one named twice counts twice.",
+        ALL_KEYS,
+        complexity=PER_KEY,
+    ),
+    Command(
+        "touch",
+        "key [key ...]",
+        -2,
+        exists,
+        READ,
+        "generic",
+        "3.2.1",
+        "The same as EXISTS: there is no access time to change.",
+        ALL_KEYS,
+        complexity=PER_KEY,
+    ),
+    Command(
+        "type",
+        "key",
+        2,
+        type_,
+        READ,
+        "generic",
+        "1.0.0",
+        "Tell what a key holds.",
+        ONE_KEY,
+    ),
+    Command(
+        "flushdb",
+        "[ASYNC | SYNC]",
+        -1,
+        flush,
+        DELETE,
+        "server",
+        "1.0.0",
+        "Delete every key.",
+        is_barrier=True,
+        note="Needs every node of the ring to be up.",
+    ),
+    Command(
+        "flushall",
+        "[ASYNC | SYNC]",
+        -1,
+        flush,
+        DELETE,
+        "server",
+        "1.0.0",
+        "Delete every key.",
+        is_barrier=True,
+        note="Needs every node of the ring to be up.",
+    ),
+)

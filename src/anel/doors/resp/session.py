@@ -1,12 +1,12 @@
 """One Redis connection without its socket: bytes in, replies out, in the order of the commands.
 
 Commands of one connection behave as if run one after another. Replies that are not there yet
-stand in a queue; a command whose keys no command under way touches starts before those end, any
-other waits, and so do all after it. A barrier (SCAN, FLUSHALL, HELLO) waits until nothing is
-under way, and nothing starts while it is. Everything is bounded: commands under way, replies
+stand in a queue; a command whose keys no command under way touches starts before those end,
+any other waits, and so do all after it. A barrier (SCAN, FLUSHALL, HELLO) waits until nothing
+is under way, and nothing starts while it is. Everything is bounded: commands under way, replies
 held back, work done before other connections get their turn.
 
-Source: the promise of Redis's pipelines: replies come in order, and a command sees those before.
+Source: the promise of Redis's pipelines: replies in order, each command after those before it.
 """
 
 from collections import deque
@@ -24,6 +24,10 @@ from anel.limits import (
     RESP_COMMANDS_PER_SLICE,
     RESP_IN_FLIGHT_MAX,
     RESP_OUTPUT_BYTES_PER_SLICE,
+)
+
+_MULTI_REFUSED = error(
+    "ERR MULTI was refused on this connection, so nothing of it is run: send DISCARD or EXEC"
 )
 
 
@@ -91,6 +95,7 @@ class RespSession:
     def closed(self) -> None:
         """Forget everything: the connection is gone."""
         self._is_over = True
+        self._client.is_gone = True
         self._waiting.clear()
         self._pending.clear()
         self._busy.clear()
@@ -124,6 +129,7 @@ class RespSession:
                 break
             waiting.popleft()
             started += 1
+            client.last_command = command.name
             reply = self._start(command, words, refusal)
             if isinstance(reply, bytes):
                 if pending:
@@ -159,6 +165,8 @@ class RespSession:
         client = self._client
         if refusal is not None and command.needs_data:
             return refusal
+        if client.is_multi_refused and not _may_follow_multi(command):
+            return _MULTI_REFUSED
         try:
             return command.run(client, words)
         except RequestRefused as refused:
@@ -212,6 +220,10 @@ class RespSession:
         if reason is not None or self._client.is_closing:
             self._is_over = True
             self._close()
+
+
+def _may_follow_multi(command: Command) -> bool:
+    return command.group in ("transactions", "connection")
 
 
 def _replied(client: Client, reply: bytes) -> Operation:

@@ -1,0 +1,94 @@
+"""Reads of key heads: one, or many at once, that a command then answers from."""
+
+from collections.abc import Callable
+
+from anel.data.consistency import ConsistencyLevel
+from anel.doors.resp.client import Client, Operation
+from anel.doors.resp.failure import failure
+from anel.doors.resp.fanout import Done, Fanout
+from anel.doors.resp.layout import Head, head_of, place
+from anel.errors import AnelError, CorruptData
+
+
+class HeadRead(Operation):
+    """Waits for one key's head, then answers.
+
+    Args:
+        client: Whose command it is.
+        answer: Makes the reply from the head, None when the key is not there.
+    """
+
+    __slots__ = ("_answer",)
+
+    def __init__(self, client: Client, answer: Callable[[Head | None], bytes]) -> None:
+        super().__init__(client)
+        self._answer = answer
+
+    def done(self, raw: bytes | AnelError) -> None:
+        """Take the row."""
+        head = seen(self.client, raw)
+        self.finish(failure(head) if isinstance(head, AnelError) else self._answer(head))
+
+
+class HeadsRead(Operation):
+    """Waits for the heads of many keys, then answers.
+
+    Args:
+        client: Whose command it is.
+        answer: Makes the reply from the heads, in the order of the keys.
+    """
+
+    __slots__ = ("_answer", "_heads")
+
+    def __init__(self, client: Client, answer: Callable[[list[Head | None]], bytes]) -> None:
+        super().__init__(client)
+        self._answer = answer
+        self._heads: list[Head | None] = []
+
+    def begin(self, keys: list[bytes]) -> None:
+        """Read every key."""
+        client = self.client
+        table = client.table
+        places = [place(table.id, key) for key in keys]
+        self._heads = [None] * len(keys)
+
+        def start(where: tuple[bytes, bytes], done: Done) -> None:
+            client.backend.read_row(table, where[0] + where[1], client.read_level, done)
+
+        Fanout(client.backend, places, start, self._take, done=self._end).advance()
+
+    def _take(self, index: int, raw: bytes) -> AnelError | None:
+        head = seen(self.client, raw)
+        if isinstance(head, AnelError):
+            return head
+        self._heads[index] = head
+        return None
+
+    def _end(self, reason: AnelError | None) -> None:
+        self.finish(self._answer(self._heads) if reason is None else failure(reason))
+
+
+def seen(client: Client, raw: bytes | AnelError) -> Head | AnelError | None:
+    """Read a row as the client sees it now; an error instead of an exception."""
+    if isinstance(raw, AnelError):
+        return raw
+    try:
+        return head_of(raw, client.backend.now_ms())
+    except CorruptData as error:
+        return error
+
+
+def read_head(
+    client: Client, key: bytes, answer: Callable[[Head | None], bytes]
+) -> bytes | Operation:
+    """Read one key's head and answer from it."""
+    operation = HeadRead(client, answer)
+    ask(client, key, client.read_level, operation.done)
+    return operation.reply or operation
+
+
+def ask(client: Client, key: bytes, level: ConsistencyLevel, done: Done) -> None:
+    """Ask for one key's head row."""
+    table = client.table
+    prefix, sub = place(table.id, key)
+    client.backend.read_row(table, prefix + sub, level, done)
