@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from anel.env import Env, NodeId
-from anel.internode.messages import MessageType, pack_control
+from anel.internode.messages import REPLY, MessageType, pack_control
 from anel.internode.requests import Requests
 
 Replies: TypeAlias = dict[NodeId, bytes]
@@ -40,6 +40,7 @@ class Poll:
         self._done = done
         self._replies: Replies = {}
         self._is_over = False
+        self._reply_type = question[0] | REPLY
         self._request = requests.start(self, timeout_ms)
         message = pack_control(question[0], self._request, question[1])
         self._missing = {peer: True for peer in peers if env.send(peer, message)}
@@ -48,7 +49,7 @@ class Poll:
 
     def on_reply(self, peer: NodeId, message: bytes) -> None:
         """Take one node's reply; a repeated one counts once."""
-        if self._missing.pop(peer, False):
+        if message[0] == self._reply_type and self._missing.pop(peer, False):
             self._replies[peer] = message
             if not self._missing:
                 self._end()

@@ -28,7 +28,9 @@ class Requests:
 
     def __init__(self, env: Env) -> None:
         self._env = env
-        self._next_id = 1
+        # A reply to this node's previous life may still be under way: were ids counted from 1
+        # again, it would be taken for the ack of another request.
+        self._next_id = 1 + env.random.getrandbits(62)
         self._waiting: dict[int, Pending] = {}
         self._queues: dict[int, deque[tuple[int, int]]] = {}
 

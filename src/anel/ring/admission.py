@@ -224,9 +224,8 @@ class Admission:
         if any(answer.is_done for answer in answers.values()):
             return await self._enter(joined)  # One is enough: the others learn it from it.
         for answer in answers.values():
-            known = decode(answer.view)
-            if known.member(newcomer.node) is not None:
-                return await self._enter(known)
+            if answer.view and decode(answer.view).member(newcomer.node) is not None:
+                return await self._enter(decode(answer.view))
         return "the members have not confirmed the join yet"
 
     async def _enter(self, view: RingView) -> Outcome:

@@ -217,11 +217,14 @@ class Sponsor:
         )
 
     def _resolve(self, join: bytes, others: list[NodeId], replies: Replies) -> None:
-        for peer in replies:
-            self._ring.adopt(decode(body_of(replies[peer], Decided).view))
+        views = {peer: body_of(reply, Decided).view for peer, reply in replies.items()}
+        for view in views.values():
+            if view:
+                self._ring.adopt(decode(view))
         if self._promise is None or self._promise.join != join:
             return  # One of them had committed, or the joiner has aborted meanwhile.
-        silent = [short(node) for node in others if node not in replies]
+        # One without a ring is starting again and may find that it has the later view.
+        silent = [short(node) for node in others if not views.get(node)]
         if not silent:
             _log.info("the join came to nothing")
             self._release()
