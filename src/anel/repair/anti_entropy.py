@@ -87,6 +87,7 @@ class AntiEntropy:
         self._partner: NodeId | None = None
         self._compared: dict[tuple[bytes, NodeId], bool] = {}
         self._at = 0
+        self._beyond: dict[tuple[bytes, NodeId], dict[int, int]] = {}
         self._spans: dict[int, dict[NodeId, list[Span]]] = {}
         self._spans_of: TokenMap | None = None
         self.is_in_sync = False
@@ -179,11 +180,25 @@ class AntiEntropy:
         first = await self._compare(turn, spans)
         if first is None:
             return False
+        beyond = self._beyond.get((turn.table, turn.peer), {})
+        first = {leaf: delta for leaf, delta in first.items() if beyond.get(leaf) != delta}
         self.differing[turn.peer] = len(first)
         if not first:
             return True
         lasting = await self._look_again(turn, first)
-        return lasting is not None and await self._exchange(turn, lasting)
+        if lasting is None:
+            return False
+        refused = self.totals.refused
+        settled = await self._exchange(turn, lasting)
+        if self.totals.refused > refused:
+            await self._leave_be(turn, lasting)
+        return settled
+
+    async def _leave_be(self, turn: Turn, leaves: list[int]) -> None:
+        """Remember differences that no merge can end, or they would move for ever."""
+        rest = await self._compare(turn, [(leaf, leaf) for leaf in leaves])
+        if rest:
+            self._beyond.setdefault((turn.table, turn.peer), {}).update(rest)
 
     async def _compare(self, turn: Turn, spans: list[Span]) -> dict[int, int] | None:
         services = self._services

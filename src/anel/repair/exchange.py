@@ -29,6 +29,7 @@ from anel.limits import (
     RANGE_BYTES_MAX,
     RANGE_RECORDS_MAX,
     READ_TIMEOUT_MS,
+    ROW_BYTES_MAX,
     WRITE_TIMEOUT_MS,
 )
 from anel.repair.leaves import Span
@@ -144,7 +145,7 @@ class Exchange:
                 merged = merge_record(key[_prefix_size(key) :], ours, value)
                 if merged != ours:
                     lacking_here.append((key, value))
-                if merged != value:
+                if merged != value and self._fits(merged):
                     lacking_there.append((key, merged))
             await self._slices.breathe()
             if self._pushes:
@@ -152,6 +153,12 @@ class Exchange:
             at = page.records[-1][0] + b"\0" if page.more else None
         lacking_here += theirs.items()
         await self._pull(sorted(lacking_here))
+
+    def _fits(self, merged: bytes) -> bool:
+        if len(merged) <= ROW_BYTES_MAX:
+            return True
+        self._totals.refused += 1
+        return False
 
     async def _pull(self, records: Sequence[Record]) -> None:
         for group in _groups(records):

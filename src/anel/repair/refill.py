@@ -86,7 +86,10 @@ class Refill:
         await synced
 
     def _finish(self) -> None:
-        self._services.store.recovered()
+        store = self._services.store
+        store.recovered()
+        # A crash before this sync refills once more, which is harmless.
+        store.when_durable(lambda: None, forced=True)
         self.waiting_for = ""
         self._services.membership.update(recovering=0)
         _log.info("refilled: %d records pulled", self.totals.pulled)
