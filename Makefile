@@ -43,11 +43,17 @@ process: $(VENV)/.test  ## Real processes on loopback: kill -9, restart, damage
 clients: $(VENV)/.test  ## Real clients as judges: redis-py, redis-cli, redis-benchmark
 	$(PYTEST) tests/clients
 
-sim: $(VENV)/.test  ## Simulated rings; SEED=7 replays one run, RUNS=1000 draws more
-	ANEL_SEED=$(SEED) ANEL_RUNS=$(RUNS) $(PYTEST) tests/simulation
+sim: $(VENV)/.test  ## Simulated rings; SEED=7 plays one seed again, RUNS=1000 plays so many new ones
+ifneq ($(SEED),)
+	@$(BIN)/python -m tools.soak --seed $(SEED)
+else ifneq ($(RUNS),)
+	@$(BIN)/python -m tools.soak --runs $(RUNS)
+else
+	$(PYTEST) tests/simulation
+endif
 
-soak: $(VENV)/.test  ## Simulated rings until stopped, or RUNS=N of them
-	@$(BIN)/python -m tools.soak $(RUNS)
+soak: $(VENV)/.test  ## New simulated rings until stopped
+	@$(BIN)/python -m tools.soak
 
 browser:  ## The web console in a real browser (comes with the console)
 	@echo "There is no console yet, so nothing to test in a browser: see docs/status.md"
