@@ -16,6 +16,7 @@ systems" (SIGMOD 1984), section 5.2, for group commit.
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+from anel.data.mutation import TABLE_SIZE
 from anel.storage.syncer import Done
 
 Durability: TypeAlias = Literal["group", "periodic", "none"]
@@ -41,9 +42,12 @@ class GroupCommit:
     __slots__ = (
         "_begin",
         "_closed",
+        "_dropped",
+        "_ended_within",
         "_fatal",
         "_gather",
         "_has_unsynced",
+        "_is_beginning",
         "_is_gathering",
         "_is_running",
         "_is_syncing",
@@ -65,12 +69,15 @@ class GroupCommit:
         self.durability = durability
         self._fatal = fatal
         self._gather = gather
+        self._dropped: tuple[bytes, ...] = ()  # Tables whose removal is not durable yet.
         self._waiting: list[Callable[[], None]] = []
         self._syncing: list[Callable[[], None]] = []
         self._syncing_keys: set[bytes] = set()
         self._is_syncing = False
         self._is_gathering = False
         self._is_running = False
+        self._is_beginning = False
+        self._ended_within = False
         self._closed = False
         self._last_begin_ns = 0
         self.fresh: set[bytes] = set()
@@ -90,7 +97,17 @@ class GroupCommit:
 
     def is_durable(self, key: bytes) -> bool:
         """Tell whether a key's last change has been synced, or need not be."""
-        return key not in self.fresh and key not in self._syncing_keys
+        return (
+            key not in self.fresh
+            and key not in self._syncing_keys
+            and not (self._dropped and self._is_dropped(key[:TABLE_SIZE]))
+        )
+
+    def drop(self, table: bytes) -> None:
+        """Note that every key of a table was removed."""
+        if self.tracks:
+            self.fresh.add(table)
+            self._dropped += (table,)
 
     def when_durable(self, callback: Callable[[], None], *, forced: bool) -> None:
         """Run a callback once what was applied so far is durable."""
@@ -115,6 +132,9 @@ class GroupCommit:
         self._waiting.clear()
         self._syncing.clear()
 
+    def _is_dropped(self, table: bytes) -> bool:
+        return table in self.fresh or table in self._syncing_keys
+
     def _start(self) -> None:
         if self._gather is None:
             self._sync()
@@ -124,12 +144,19 @@ class GroupCommit:
 
     def _sync(self) -> None:
         self._is_gathering = False
-        if self._closed:
-            return
-        self._is_syncing = True
-        self._syncing, self._waiting = self._waiting, []
-        self._syncing_keys, self.fresh = self.fresh, self._syncing_keys
-        self._begin(self._ended)
+        while not self._closed:
+            self._is_syncing = True
+            self._syncing, self._waiting = self._waiting, []
+            self._syncing_keys, self.fresh = self.fresh, self._syncing_keys
+            self._ended_within = False
+            self._is_beginning = True
+            self._begin(self._ended)
+            self._is_beginning = False
+            if not self._ended_within:
+                return
+            self._run_callbacks()
+            if not self._waiting:
+                return
 
     def _ended(self, error: BaseException | None) -> None:
         if self._closed:
@@ -137,13 +164,19 @@ class GroupCommit:
         if error is not None:
             self.close()
             self._fatal(error)
-            return
+        elif self._is_beginning:  # The syncer did it on the spot: `_sync` goes on in its loop.
+            self._ended_within = True
+        else:
+            self._run_callbacks()
+            if self._waiting and not self._closed:
+                self._start()
+
+    def _run_callbacks(self) -> None:
         self._is_syncing = False
         self._syncing_keys.clear()
+        self._dropped = tuple(table for table in self._dropped if table in self.fresh)
         callbacks, self._syncing = self._syncing, []
         self._is_running = True  # So that a callback that waits again does not nest a sync.
         for callback in callbacks:
             callback()
         self._is_running = False
-        if self._waiting and not self._closed:
-            self._start()

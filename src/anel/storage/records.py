@@ -124,6 +124,14 @@ class RecordStore(ABC):
     def _fault(self, error: Exception) -> Exception:
         """Turn what reading or writing raised into an error of `anel.errors`."""
 
+    @abstractmethod
+    def disk_bytes(self) -> int:
+        """Tell how much disk the store takes."""
+
+    @abstractmethod
+    def close(self, *, flush: bool = True) -> None:
+        """Give the files back."""
+
     # The port.
 
     @property
@@ -223,12 +231,13 @@ class RecordStore(ABC):
         """Remove every record of a table."""
         if table in self._tables:
             self._drop(table, ((TABLE_STATE + table, b"\0"),))
+            self.commit.drop(table)
             self._upkeep.forget(self._tables[table])
             self._tables[table] = TableSummary(table)
 
     def summary(self, table: bytes) -> TableSummary:
         """Give a table's live summary; it is replaced when the table is truncated."""
-        return self._tables.get(table) or TableSummary(table)
+        return self._tables.get(table) or _NOTHING
 
     def tables(self) -> list[bytes]:
         """List the tables known here, in order of their ids."""
@@ -344,6 +353,9 @@ class RecordStore(ABC):
             summary.note(leaf, key, old, new)
         if self.commit.tracks:
             self.commit.fresh.update(key for key, _, _ in changes)
+
+
+_NOTHING = TableSummary(bytes(TABLE_SIZE))  # Of every unknown table; never written to.
 
 
 def _check(sub: bytes, value: bytes) -> None:
