@@ -121,7 +121,7 @@ def ring(
         else:
             answered = first_answer(address, SET, b"+OK", started + START_WAIT_S)
         assert child.stdout is not None
-        told = json.loads(child.stdout.readline())
+        told = json.loads(next(line for line in child.stdout if line.startswith("{")))
         where = [node["resp"].rpartition(":") for node in told["nodes"]]
         yield Server(
             f"anel, {nodes} node{'s' if nodes > 1 else ''}, {durability}",

@@ -122,7 +122,7 @@ def ring(anel: Path, folder: Path, environment: dict[str, str]) -> Iterator[list
     )
     try:
         assert child.stdout is not None
-        told = json.loads(child.stdout.readline())
+        told = json.loads(next(line for line in child.stdout if line.startswith("{")))
         yield [node["resp"] for node in told["nodes"]]
     finally:
         child.terminate()
