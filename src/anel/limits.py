@@ -40,7 +40,14 @@ LEAVES = 1 << LEAF_BITS
 VNODES_PER_NODE = 16  # Cassandra's default: balance within a few percent when allocated.
 NODES_MAX = 512  # LEAVES / VNODES_PER_NODE, halved: each vnode spans at least two leaves.
 
+# The HTTP door.
+HTTP_CONNECTIONS_MAX = 256  # People's browsers, scrapers and the command line.
+HTTP_HEAD_BYTES_MAX = 16 * KIB  # Request line and headers; browsers send 1 to 2 KiB.
+HTTP_BODY_BYTES_MAX = 64 * KIB  # A keyspace's definition has 100 bytes.
+HTTP_PIPELINE_MAX = 100  # Requests waiting behind one that waits for the ring.
+
 # The Redis door.
+RESP_CONNECTIONS_MAX = 10_000  # Redis's default for maxclients.
 RESP_ARGUMENTS_MAX = 1_048_576  # Redis's classic bound on the words of one command.
 RESP_BULK_BYTES_MAX = ROW_BYTES_MAX  # One word; a greater value could not be stored anyway.
 RESP_REQUEST_BYTES_MAX = 48 * MIB  # One whole command: bounds memory, and fits one frame.

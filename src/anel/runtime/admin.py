@@ -103,7 +103,9 @@ class NodeAdmin:
             replicas = self._node.ring.replicas(token, keyspace.replication_factor)
         return LookupReport(
             table=table or "redis",
-            key=key.decode() if key.isascii() and key.decode().isprintable() else f"0x{key.hex()}",
+            key=key.decode()
+            if key.isascii() and key.decode().isprintable()
+            else f"0x{key.hex()}",
             token=str(token),
             replicas=[self._node_report(replica) for replica in replicas],
         )

@@ -27,6 +27,7 @@ class RuntimeEnv:
         self._transport = transport
         self._random = Random(os.urandom(32))  # noqa: S311 - Jitter and probes, no secrets.
         self._held: list[Callback] | None = None
+        self._is_closed = False
         self.skew_us = 0
         self.send = transport.send
 
@@ -74,7 +75,13 @@ class RuntimeEnv:
         for callback in held:
             self._loop.call_soon(self._run, callback)
 
+    def close(self) -> None:
+        """Run no callback any more: the node is gone, the loop may go on."""
+        self._is_closed = True
+
     def _run(self, callback: Callback) -> None:
+        if self._is_closed:
+            return
         if self._held is None:
             callback()
         else:

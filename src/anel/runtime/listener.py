@@ -10,15 +10,16 @@ read its answers makes its session pause.
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from typing import Protocol, TypeAlias, cast
 
-from anel.env import Address
 from anel.runtime.complaints import Complaints
 
 _log = logging.getLogger("anel.listener")
 
 OUTPUT_BYTES_HIGH = 256 * 1024  # A client that reads slower than this piles up is not read.
+BACKLOG = 1024  # Clients of a benchmark or a restarted service connect all at once.
 _DRAIN_STEP_S = 0.02
 
 
@@ -205,7 +206,6 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._complaints = Complaints(_log)
         self.is_paused = False
-        self.address: Address = ("", 0)
         self.accepted = 0
         self.refused = 0
 
@@ -214,18 +214,11 @@ class Listener:
         """How many clients are connected."""
         return len(self._connections)
 
-    async def start(self, host: str, port: int) -> Address:
-        """Open the door; port 0 takes a free one.
-
-        Raises:
-            OSError: The address is taken or not this machine's.
-        """
+    async def start(self, taken: socket.socket) -> None:
+        """Open the door on a bound socket."""
         self._server = await self._loop.create_server(
-            lambda: Connection(self), host, port, backlog=1024
+            lambda: Connection(self), sock=taken, backlog=BACKLOG
         )
-        name = self._server.sockets[0].getsockname()
-        self.address = (name[0], name[1])
-        return self.address
 
     def stop_accepting(self) -> None:
         """Close the port; connections stay."""

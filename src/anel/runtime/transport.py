@@ -10,6 +10,7 @@ restarted node is reachable again within a round trip. Messages of one tick leav
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from random import Random
 
@@ -99,16 +100,10 @@ class Transport:
 
     # The node's side.
 
-    async def start(self, node: NodePort, host: str, port: int) -> Address:
-        """Listen for peers; port 0 takes a free one.
-
-        Raises:
-            OSError: The address is taken or not this machine's.
-        """
+    async def start(self, node: NodePort, taken: socket.socket) -> None:
+        """Listen for peers on a bound socket."""
         self._node = node
-        self._listener = await self._loop.create_server(self._accept, host, port)
-        name = self._listener.sockets[0].getsockname()
-        return (name[0], name[1])
+        self._listener = await self._loop.create_server(self._accept, sock=taken)
 
     def send(self, peer: NodeId, message: bytes) -> bool:
         """Queue one message (`anel.env.Env.send`)."""

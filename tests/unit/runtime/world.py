@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from anel.env import Address, NodeId
 from anel.internode.handshake import Hello
 from anel.runtime.env import RuntimeEnv
+from anel.runtime.sockets import address_of, bind
 from anel.runtime.transport import Transport
 
 WALL_US = 10**15
@@ -55,7 +56,9 @@ class Peer:
         self.env = RuntimeEnv(loop, self.transport)
 
     async def start(self, port: int = 0, **changes: object) -> None:
-        self.address = await self.transport.start(self, "127.0.0.1", port)
+        taken = bind("listen.internode", ("127.0.0.1", port))
+        self.address = address_of(taken)
+        await self.transport.start(self, taken)
         self.set_hello(port=self.address[1], **changes)
 
     def set_hello(self, **changes: object) -> None:

@@ -27,15 +27,18 @@ METRICS: dict[str, Metric] = {
         "counter", "Those that failed, by error code.", "code"
     ),
     "anel_requests_in_flight": Metric("gauge", "Requests that wait for replicas or disk."),
-    "anel_read_repairs_total": Metric("counter", "Reads that found a replica stale."),
-    "anel_replica_mutations_total": Metric("counter", "Mutations merged here.", "origin"),
+    "anel_differing_reads_total": Metric("counter", "Reads whose replicas differed."),
+    "anel_read_repairs_total": Metric(
+        "counter", "Rows sent to replicas that a read found stale."
+    ),
+    "anel_speculations_total": Metric(
+        "counter", "Reads that asked one more replica, for time."
+    ),
+    "anel_reissued_writes_total": Metric("counter", "Writes stamped anew above newer data."),
+    "anel_hinted_writes_total": Metric("counter", "Mutations kept here instead of delivered."),
     "anel_hints": Metric("gauge", "Mutations kept here for nodes that were away."),
     "anel_hints_bytes": Metric("gauge", "Their size."),
     "anel_hints_dropped_total": Metric("counter", "Hints not kept, for lack of room."),
-    "anel_hints_replayed_total": Metric("counter", "Hints delivered and acked."),
-    "anel_repair_rows_total": Metric("counter", "Rows merged by anti-entropy."),
-    "anel_repair_in_sync": Metric("gauge", "1 once all ranges were compared since the start."),
-    "anel_leaves_differing": Metric("gauge", "Leaves found to differ in the last comparison."),
     "anel_rows": Metric("gauge", "Rows stored here, also deleted and expired ones."),
     "anel_disk_bytes": Metric("gauge", "Disk space that the store takes."),
     "anel_store_recovering": Metric("gauge", "1 while a damaged store is being refilled."),
