@@ -7,6 +7,7 @@ figures move by tens of per cent from one minute to the next.
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -70,31 +71,34 @@ def beside(folder: Path, options: argparse.Namespace) -> Iterator[dict[str, Any]
     """Measure a ring of each durability and redis-server in turns: one copy, then three."""
     for copies in COPIES:
         with contextlib.ExitStack() as stack:
-            servers = [
+            rings = [
                 stack.enter_context(ring(folder, copies, replication=copies, durability=each))
                 for each in DURABILITIES
             ]
             peer = stack.enter_context(redis_server(folder))
-            everyone = [*servers, *([peer] if peer else [])]
-            for server in everyone:
+            for server in (*rings, *([peer] if peer else [])):
                 fill(server, KEYS)
-            for connections, pipeline in SHAPES:
-                for operation in OPERATIONS:
-                    work = Workload([], operation, options.seconds, connections, pipeline, KEYS)
-                    found = in_turns(everyone, work, options.rounds)
-                    for durability, server, figures in zip(
-                        DURABILITIES, servers, found, strict=False
-                    ):
-                        yield {
-                            "copies": copies,
-                            "durability": durability,
-                            "operation": operation,
-                            "connections": connections,
-                            "pipeline": pipeline,
-                            **figures,
-                            "peer": found[-1] if peer else None,
-                            "resident_mb": max(resident_mb(pid) for pid in server.pids),
-                        }
+            for (connections, pipeline), operation in itertools.product(SHAPES, OPERATIONS):
+                work = Workload([], operation, options.seconds, connections, pipeline, KEYS)
+                for result in compare(rings, peer, work, options.rounds):
+                    yield {"copies": copies, **result}
+
+
+def compare(
+    rings: list[Server], peer: Server | None, work: Workload, rounds: int
+) -> Iterator[dict[str, Any]]:
+    """Yield what one workload cost on each ring, and beside it on the peer."""
+    found = in_turns([*rings, *([peer] if peer else [])], work, rounds)
+    for durability, server, figures in zip(DURABILITIES, rings, found, strict=False):
+        yield {
+            "durability": durability,
+            "operation": work.operation,
+            "connections": work.connections,
+            "pipeline": work.pipeline,
+            **figures,
+            "peer": found[-1] if peer else None,
+            "resident_mb": max(resident_mb(pid) for pid in server.pids),
+        }
 
 
 def in_turns(servers: list[Server], work: Workload, rounds: int) -> list[dict[str, float]]:

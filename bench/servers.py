@@ -16,6 +16,7 @@ from typing import Literal
 ROOT = Path(__file__).resolve().parent.parent
 START_WAIT_S = 30
 STOP_WAIT_S = 10
+PORTS = (6379, 7000, 8000, 8500, 9042)  # What `anel up` adds its offset to.
 PING = b"*1\r\n$4\r\nPING\r\n"
 SET = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n"
 
@@ -48,16 +49,20 @@ def free_port() -> int:
 def free_offset(nodes: int) -> int:
     """Find an offset at which all ports of a ring are free, away from where people run them."""
     for offset in range(20_000, 30_000, 100):
-        with contextlib.ExitStack() as held:
-            try:
-                for base in (6379, 7000, 8000, 8500, 9042):
-                    for node in range(nodes):
-                        address = ("127.0.0.1", base + offset + node)
-                        held.enter_context(socket.create_server(address))
-            except OSError:
-                continue
-        return offset
+        if all_free([base + offset + node for base in PORTS for node in range(nodes)]):
+            return offset
     raise OSError("no hundred free ports between 26379 and 39142")
+
+
+def all_free(ports: list[int]) -> bool:
+    """Tell whether nobody has any of the ports now."""
+    with contextlib.ExitStack() as held:
+        try:
+            for port in ports:
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+        except OSError:
+            return False
+    return True
 
 
 def first_answer(
