@@ -8,8 +8,8 @@ ring; the doors open then. It neither knows nor cares which world it lives in.
 """
 
 import logging
+import struct
 from collections.abc import Callable
-from struct import error as StructError
 
 import msgspec
 
@@ -17,17 +17,21 @@ from anel.coordinator.coordinator import Coordinator
 from anel.coordinator.replica import Replica
 from anel.data.timestamp import HybridClock
 from anel.env import Address, Callback, Env, NodeId, Timer, short
-from anel.errors import CorruptData, ProtocolError
+from anel.errors import ConfigurationError, CorruptData, ProtocolError
 from anel.internode.messages import REPLY, MessageType, request_of
 from anel.internode.requests import Requests
 from anel.membership.membership import Membership
 from anel.node.schema_agreement import SchemaBook
 from anel.node.settings import NodeSettings
+from anel.repair.anti_entropy import AntiEntropy
 from anel.repair.hint_replay import HintReplay
 from anel.repair.hint_store import HintStore
+from anel.repair.refill import Refill
 from anel.repair.services import RepairServices
+from anel.ring.admission import Admission, Newcomer
 from anel.ring.ring import Ring
-from anel.ring.ring_view import Member, RingView, ring_view
+from anel.ring.ring_view import RingView
+from anel.ring.sponsor import Sponsor
 from anel.storage.store import Store
 
 CEILING_META = b"clock"
@@ -35,7 +39,7 @@ BEAT_MS = 1_000  # How often a node looks at itself and tells the ring what chan
 MALFORMED = (
     CorruptData,
     ProtocolError,
-    StructError,
+    struct.error,
     msgspec.DecodeError,
     ValueError,
     IndexError,
@@ -58,6 +62,8 @@ class Node:
         coordinator: It as a coordinator: what the doors talk to.
         hints: The mutations it keeps for others.
         is_ready: It serves clients.
+        refused: Why its ring would not have it; None while all is well.
+        when_refused: Called with that.
         malformed: Messages of peers that made no sense and were dropped.
 
     Args:
@@ -71,6 +77,8 @@ class Node:
         self.store = store
         self.settings = settings
         self.is_ready = False
+        self.refused: ConfigurationError | None = None
+        self.when_refused: list[Callable[[ConfigurationError], None]] = []
         self.malformed = 0
         self._is_stopped = False
         self._when_ready: list[Callback] = []
@@ -112,8 +120,21 @@ class Node:
             lambda: self.schema.schema,
             self.membership,
         )
-        self.hint_replay = HintReplay(
-            repair, self.hints, bytes_per_s=settings.repair_bytes_per_s
+        pace = settings.repair_bytes_per_s
+        self.hint_replay = HintReplay(repair, self.hints, bytes_per_s=pace)
+        self.anti_entropy = AntiEntropy(repair, bytes_per_s=pace)
+        self.refill = Refill(repair, bytes_per_s=pace)
+        self.sponsor = Sponsor(
+            env, store, self.requests, self.ring, holds_data=self.schema.holds_data
+        )
+        self.admission = Admission(
+            env,
+            store,
+            self.requests,
+            self.ring,
+            newcomer=Newcomer(
+                settings.node, settings.address, settings.location, settings.tokens
+            ),
         )
         self._handlers: dict[int, Callable[[NodeId, bytes], None]] = {
             MessageType.MUTATE: self.replica.on_mutate,
@@ -127,6 +148,9 @@ class Node:
             MessageType.SCHEMA_PULL: self.schema.on_schema_pull,
             MessageType.FREEZE: self.schema.on_freeze,
             MessageType.RING_PULL: self.ring.on_ring_pull,
+            MessageType.RING_PREPARE: self.sponsor.on_ring_prepare,
+            MessageType.RING_COMMIT: self.sponsor.on_ring_commit,
+            MessageType.LEAVES: self.anti_entropy.on_leaves,
         }
         self._wire()
 
@@ -153,6 +177,7 @@ class Node:
         """
         self.clock.now()  # Asks for the first ceiling.
         formed = self.ring.load()
+        self.sponsor.load()
         self.schema.load()
         self.hints.load()
         if formed:
@@ -165,16 +190,29 @@ class Node:
         settings = self.settings
         if settings.initial_ring is not None:
             self.ring.adopt(settings.initial_ring)
+        elif any(seed != settings.address for seed in settings.seeds):
+            self.admission.join(settings.seeds, self._joined)
+        else:
+            self.admission.found()
+
+    def _joined(self, refusal: ConfigurationError | None) -> None:
+        if refusal is not None:
+            log.error("cannot join the ring: %s", refusal)
+            self.refused = refusal
+            for callback in self.when_refused:
+                callback(refusal)
 
     def _serve_when_formed(self) -> None:
         if self._is_stopped or self.is_ready or not self.ring.is_formed:
             return
+        self.is_ready = True
         self.schema.found_redis(self.settings.replication)
         self._tell_self()
         self.membership.start()
         self.hint_replay.start()
+        self.anti_entropy.start()
+        self.refill.start()
         self._beat = self.env.set_timer(BEAT_MS, self._on_beat)
-        self.is_ready = True
         waiting, self._when_ready = self._when_ready, []
         for callback in waiting:
             callback()
@@ -192,8 +230,14 @@ class Node:
         self.is_ready = False
         if self._beat is not None:
             self._beat.cancel()
-        self.hint_replay.stop()
-        self.membership.stop()
+        for part in (
+            self.admission,
+            self.hint_replay,
+            self.anti_entropy,
+            self.refill,
+            self.membership,
+        ):
+            part.stop()
 
     # ------------------------------------------------------------------ the world's calls
 
@@ -211,11 +255,13 @@ class Node:
 
     def link_up(self, peer: NodeId, address: Address) -> None:
         """Messages can be sent to a peer from now on."""
+        self.admission.link_up(peer, address)
         self.membership.link_up(peer, address)
 
     def link_down(self, peer: NodeId) -> None:
         """The link to a peer broke."""
         self.requests.link_down(peer)
+        self.admission.link_down(peer)
         self.membership.link_down(peer)
 
     def merge_clock(self, peer_us: int) -> bool:
@@ -266,9 +312,3 @@ class Node:
             damage=store.damage[:500],
             **dict(settings.doors),
         )
-
-
-def ring_of_one(settings: NodeSettings, ring_id: bytes, tokens: tuple[int, ...]) -> RingView:
-    """Give the ring that a node without seeds forms by itself."""
-    member = Member(settings.node, settings.address, settings.location, tokens)
-    return ring_view(ring_id, 1, (member,))

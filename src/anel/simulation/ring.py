@@ -159,6 +159,7 @@ class SimulatedRing:
         if machine.node is None or machine.env is None:
             return
         self.world.detach(machine.env)
+        machine.node.stop()  # Flows end here, not whenever the collector finds them.
         machine.node = machine.env = None
         machine.store = machine.store.crash(
             machine.random, sync=partial(self._sync, machine.random)
