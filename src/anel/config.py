@@ -1,6 +1,6 @@
 """The settings of one node: read from a TOML file and `ANEL_...` variables, and checked.
 
-    defaults  <-  anel.toml  <-  ANEL_DATA, ANEL_LISTEN_RESP, ANEL_LIMITS_CACHE_BYTES ...
+    defaults  <-  anel.toml  <-  ANEL_DATA, ANEL_LISTEN_RESP, ANEL_LIMITS_READ_TIMEOUT_MS ...
 
 Whatever is wrong or unknown is refused with the path of the setting and what it accepts:
 nothing is ignored silently. Every setting is described in docs/reference/config.md.
@@ -20,7 +20,6 @@ from anel.errors import ConfigurationError
 from anel.limits import (
     ANTI_ENTROPY_BYTES_PER_S,
     HINTS_BYTES_MAX_PER_NODE,
-    MIB,
     NODES_MAX,
     READ_TIMEOUT_MS,
     REQUESTS_IN_FLIGHT_MAX,
@@ -64,7 +63,6 @@ class Limits(Strict, frozen=True):
     read_timeout_ms: int = READ_TIMEOUT_MS
     hints_bytes_per_node: int = HINTS_BYTES_MAX_PER_NODE
     anti_entropy_bytes_per_s: int = ANTI_ENTROPY_BYTES_PER_S
-    cache_bytes: int = 8 * MIB  # Blocks of RocksDB: small, so that a node stays under 50 MB.
 
 
 class InitialMember(Strict, frozen=True):

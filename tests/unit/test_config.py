@@ -49,7 +49,7 @@ def test_variables_override_the_file_each_by_the_type_of_its_setting() -> None:
         ANEL_LISTEN_RESP="localhost:1",
         ANEL_TOKENS="-5, 7",
         ANEL_SEEDS="127.0.0.1:7000,127.0.0.1:7001",
-        ANEL_LIMITS_CACHE_BYTES="4096",
+        ANEL_LIMITS_READ_TIMEOUT_MS="4096",
         ANEL_RESP_CONSISTENCY="one",
         ANEL_PORT="tcp://10.0.0.1:6379",
     )
@@ -57,7 +57,7 @@ def test_variables_override_the_file_each_by_the_type_of_its_setting() -> None:
     assert config.address("resp") == ("localhost", 1)
     assert config.tokens == [-5, 7]
     assert config.seed_addresses == [("127.0.0.1", 7000), ("127.0.0.1", 7001)]
-    assert config.limits.cache_bytes == 4096
+    assert config.limits.read_timeout_ms == 4096
     assert config.resp.consistency == "ONE"
 
 
@@ -81,7 +81,7 @@ MEMBER = '[[initial_ring]]\nnode_id = "{}"\naddress = "127.0.0.1:1"\ntokens = [1
         ("tokens = [1, 1]", "tokens: a token stands there twice", ""),
         (f"tokens = [{2**63}]", "tokens", ""),
         ("listen = 3", "listen: expected a table", ""),
-        ("[limits]\ncache_bytes = 0", "limits.cache_bytes", "1 or more"),
+        ("[limits]\nread_timeout_ms = 0", "limits.read_timeout_ms", "1 or more"),
         ("replication = -1", "replication is -1", "1 to 512"),
         ('cluster_name = ""', "cluster_name", "1 to 48"),
         ('node_id = "xyz"', "node_id is 'xyz'", "32 hexadecimal"),

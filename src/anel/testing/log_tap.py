@@ -1,0 +1,85 @@
+"""Keeps the last log lines of each node of this process; the host's logging notices nothing.
+
+A node's callbacks run in the context in which it was started, so a context variable tells whose
+line it is. While a ring lives the logger `anel` lets INFO through to the ring; what reaches the
+handlers of the host is what would have reached them without it, and at the end all is put back.
+"""
+
+import logging
+from collections import deque
+from contextvars import ContextVar
+
+LINES_KEPT = 500
+
+_speaker: ContextVar["tuple[LogTap, int] | None"] = ContextVar("anel_speaker", default=None)
+
+
+class LogTap:
+    """The log lines of one ring's nodes."""
+
+    def __init__(self, nodes: int) -> None:
+        self._lines: list[deque[str]] = [deque(maxlen=LINES_KEPT) for _ in range(nodes)]
+        _splitter.open()
+
+    def speaking(self, node: int) -> None:
+        """From here on this context, and all that is started in it, is that node's."""
+        _speaker.set((self, node))
+
+    def lines(self, node: int) -> list[str]:
+        """Give a node's last lines, oldest first."""
+        return list(self._lines[node])
+
+    def keep(self, node: int, line: str) -> None:
+        """Keep a line."""
+        self._lines[node].append(line)
+
+    def close(self) -> None:
+        """Put logging back when no ring is left."""
+        _splitter.close()
+
+
+class _Splitter(logging.Handler):
+    """Stands at the logger `anel`: lines of nodes to their rings, the rest as before."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.NOTSET)
+        self.setFormatter(
+            logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
+        )
+        self._logger = logging.getLogger("anel")
+        self._open = 0
+        self._level = logging.NOTSET
+        self._passed_from = logging.WARNING
+        self._propagated = True
+
+    def open(self) -> None:
+        """Begin, unless another ring has."""
+        self._open += 1
+        if self._open > 1:
+            return
+        logger = self._logger
+        self._level, self._propagated = logger.level, logger.propagate
+        self._passed_from = logger.getEffectiveLevel()
+        logger.setLevel(min(logging.INFO, self._passed_from))
+        logger.propagate = False
+        logger.addHandler(self)
+
+    def close(self) -> None:
+        """End with the last ring."""
+        self._open -= 1
+        if self._open == 0:
+            self._logger.removeHandler(self)
+            self._logger.setLevel(self._level)
+            self._logger.propagate = self._propagated
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Split one line."""
+        speaker = _speaker.get()
+        if speaker is not None:
+            speaker[0].keep(speaker[1], self.format(record))
+        parent = self._logger.parent
+        if self._propagated and parent is not None and record.levelno >= self._passed_from:
+            parent.callHandlers(record)
+
+
+_splitter = _Splitter()
