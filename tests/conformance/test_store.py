@@ -20,6 +20,8 @@ from anel.storage.summary import DIRTY_STATE, leaf_of, record_hash
 from anel.storage.syncer import Done
 from tests.conformance.store_model import Disk, StoreMachine
 
+# Fsyncs mean nothing here, for crashes are imagined: spare the disk where that is easy.
+IN_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108, PTH112
 Hook: TypeAlias = Any  # Handed on as it is.
 
 
@@ -47,13 +49,14 @@ class RocksDisk(Disk[RocksStore]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.path = Path(tempfile.mkdtemp(prefix="anel-store-"))
-        self.synced_sizes: dict[Path, int] = {}
+        self.path = Path(tempfile.mkdtemp(prefix="anel-store-", dir=IN_MEMORY))
+        self.synced_sizes: dict[str, int] = {}
+        self.folder = self.path / "store"
         self.store = self._open()
 
     def run(self, blocking: Callable[[], None], done: Done) -> None:
         def job() -> None:
-            sizes = self._sizes()
+            sizes = self._synced()
             blocking()
             self.synced_sizes = sizes
             done(None)
@@ -61,9 +64,14 @@ class RocksDisk(Disk[RocksStore]):
         self.begin(job)
 
     def crash(self, random: Random) -> None:
-        self.store.close(flush=False)
+        crashed = self.path / f"store-{random.getrandbits(64)}"
+        shutil.copytree(self.folder, crashed)  # For rocksdict writes everything when it closes.
         for log, size in self._sizes().items():
-            os.truncate(log, random.randint(self.synced_sizes.get(log, 0), size))
+            kept = random.randint(self.synced_sizes.get(log.name, 0), size)
+            os.truncate(crashed / "live/db" / log.name, kept)
+        self.store.close(flush=False)
+        shutil.rmtree(self.folder)
+        self.folder = crashed
         self.store = self._open()
 
     def reopen(self) -> None:
@@ -75,15 +83,16 @@ class RocksDisk(Disk[RocksStore]):
         shutil.rmtree(self.path)
 
     def _open(self) -> RocksStore:
-        store = RocksStore.open(
-            self.path / "store", syncer=self, now_ns=self.now_ns, fatal=_never
-        )
-        self.synced_sizes = self._sizes()
+        store = RocksStore.open(self.folder, syncer=self, now_ns=self.now_ns, fatal=_never)
+        self.synced_sizes = self._synced()
         return store
 
     def _sizes(self) -> dict[Path, int]:
-        logs = (self.path / "store/live/db").glob("*.log")
+        logs = (self.folder / "live/db").glob("*.log")
         return {log: log.stat().st_size for log in sorted(logs)}
+
+    def _synced(self) -> dict[str, int]:
+        return {log.name: size for log, size in self._sizes().items()}
 
 
 def _never(error: BaseException) -> None:
