@@ -1,6 +1,6 @@
 """What a command sees of the connection it came on, and what it leaves while it waits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from anel.data.consistency import ConsistencyLevel
@@ -91,13 +91,12 @@ class Operation:
         keys: The keys no other command of the connection may touch meanwhile.
     """
 
-    __slots__ = ("client", "is_waited", "keys", "reply")
+    reply: bytes | None = None
+    is_waited = False
+    keys: Sequence[bytes] = ()
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.reply: bytes | None = None
-        self.is_waited = False
-        self.keys: list[bytes] = []
 
     def finish(self, reply: bytes) -> None:
         """Give the reply; once."""
@@ -108,14 +107,8 @@ class Operation:
 
 
 class Acknowledgement(Operation):
-    """Waits for one write, then answers what it was told to."""
-
-    __slots__ = ("_success",)
-
-    def __init__(self, client: Client, success: bytes = OK) -> None:
-        super().__init__(client)
-        self._success = success
+    """Waits for one write, then answers OK."""
 
     def done(self, reason: AnelError | None) -> None:
         """Take the write's outcome."""
-        self.finish(self._success if reason is None else failure(reason))
+        self.finish(OK if reason is None else failure(reason))

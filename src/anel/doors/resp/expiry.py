@@ -25,8 +25,6 @@ _NO_EXPIRY = b":-1\r\n"
 class ExpirySet(Operation):
     """EXPIRE under way."""
 
-    __slots__ = ("_ends_ms", "_prefix", "_sub", "_table")
-
     def __init__(self, client: Client, key: bytes, ends_ms: int) -> None:
         super().__init__(client)
         self._table = client.table

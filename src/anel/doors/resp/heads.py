@@ -18,8 +18,6 @@ class HeadRead(Operation):
         answer: Makes the reply from the head, None when the key is not there.
     """
 
-    __slots__ = ("_answer",)
-
     def __init__(self, client: Client, answer: Callable[[Head | None], bytes]) -> None:
         super().__init__(client)
         self._answer = answer
@@ -37,8 +35,6 @@ class HeadsRead(Operation):
         client: Whose command it is.
         answer: Makes the reply from the heads, in the order of the keys.
     """
-
-    __slots__ = ("_answer", "_heads")
 
     def __init__(self, client: Client, answer: Callable[[list[Head | None]], bytes]) -> None:
         super().__init__(client)

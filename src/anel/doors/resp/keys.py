@@ -30,8 +30,6 @@ class Deletion(Operation):
     read may miss a write that was acknowledged, so there everything named is deleted.
     """
 
-    __slots__ = ("_count", "_found", "_is_blind", "_now_ms", "_places", "_table")
-
     def __init__(self, client: Client, keys: list[bytes]) -> None:
         super().__init__(client)
         self._table = client.table

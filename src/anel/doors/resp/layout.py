@@ -37,7 +37,10 @@ LATER_EXPIRY = b"\0expiry-later"
 TYPE = b"type"
 VALUE = b"value"
 NO_ELEMENT = b"\0\0"  # The empty element, as `encode_bytes` writes it.
-STORE_KEY_BYTES_MAX = 65_535  # A 16-bit length between nodes.
+_HEAD_END = b"\0\0" + NO_ELEMENT
+_STORE_KEY_BYTES_MAX = 65_535  # A 16-bit length between nodes.
+KEY_AND_TAG_BYTES_MAX = _STORE_KEY_BYTES_MAX - PREFIX_HEAD_SIZE - len(ROW + _HEAD_END)
+_SHORT_KEY_BYTES = 1024  # Shorter than any bound, with room.
 
 _EXPIRE_AT = Struct(">q")
 _LATER = Struct(">qq")
@@ -58,7 +61,8 @@ _EXPIRING_SHAPE = row.shape_of(
 )
 # A plain string's row from the shape's size up to the value's size: nearly every row.
 _PLAIN_HEAD = row.simple_row(_PLAIN_SHAPE, 0, (_STRING,))[10:]
-_VALUE_AT = 10 + len(_PLAIN_HEAD) + 4
+_PLAIN_ROW = Struct(f">BBQ{len(_PLAIN_HEAD)}sI")
+_VALUE_AT = _PLAIN_ROW.size
 
 
 class Head(NamedTuple):
@@ -96,12 +100,18 @@ def place(table: bytes, key: bytes) -> tuple[bytes, bytes]:
     Raises:
         InvalidRequest: The key is too long to be stored.
     """
-    tag = tag_of(key) if b"{" in key else key
+    if b"{" in key or b"\0" in key or len(key) > _SHORT_KEY_BYTES:
+        return _place_with_care(table, key)
+    return prefix_of(table, murmur3_token(key), key), b"%b%b%b" % (ROW, key, _HEAD_END)
+
+
+def _place_with_care(table: bytes, key: bytes) -> tuple[bytes, bytes]:
+    tag = tag_of(key)
     size = len(tag) + len(key) + key.count(b"\0")
-    if size > STORE_KEY_BYTES_MAX - PREFIX_HEAD_SIZE - 5:
+    if size > KEY_AND_TAG_BYTES_MAX:
         raise InvalidRequest(
             f"the key is too long: {len(key)} bytes; key and hash tag together may have "
-            f"{STORE_KEY_BYTES_MAX - PREFIX_HEAD_SIZE - 5}, zero bytes counted twice"
+            f"{KEY_AND_TAG_BYTES_MAX}, zero bytes counted twice"
         )
     prefix = prefix_of(table, murmur3_token(tag), tag)
     return prefix, ROW + encode_bytes(key) + NO_ELEMENT
@@ -118,7 +128,11 @@ def key_of(store_key: bytes) -> bytes | None:
 
 def string_row(value: bytes, timestamp: int) -> bytes:
     """Write the head of a string that never expires."""
-    return row.simple_row(_PLAIN_SHAPE, timestamp, (_STRING, value))
+    # The bytes of `row.simple_row`, packed at once: this is every SET.
+    return (
+        _PLAIN_ROW.pack(row.FORMAT, row.SIMPLE, timestamp + row.BIAS, _PLAIN_HEAD, len(value))
+        + value
+    )
 
 
 def expiring_row(value: bytes, timestamp: int, expire_at_ms: int) -> bytes:
@@ -139,14 +153,14 @@ def deletion_row(timestamp: int) -> bytes:
     return row.encode([row.row_deletion(timestamp, timestamp)])
 
 
-def is_plain_string(raw: bytes) -> bool:
-    """Tell whether a row is a string that no expiry cell was ever written to."""
-    return raw[1:2] == b"\x01" and raw.startswith(_PLAIN_HEAD, 10)
+def plain_value(raw: bytes) -> bytes | None:
+    """Give the value of a string's row that no expiry or deletion was ever written to.
 
-
-def plain_value(raw: bytes) -> bytes:
-    """Give the value of a row that `is_plain_string`."""
-    return raw[_VALUE_AT:]
+    None for any other row, which `head_of` reads.
+    """
+    if raw[1:2] == b"\x01" and raw.startswith(_PLAIN_HEAD, 10):
+        return raw[_VALUE_AT:]
+    return None
 
 
 def head_of(raw: bytes, now_ms: int) -> Head | None:
@@ -163,8 +177,9 @@ def lasting_head_of(raw: bytes) -> Head | None:
     """Read a head row whether it has expired or not."""
     if not raw:
         return None
-    if raw[1:2] == b"\x01" and raw.startswith(_PLAIN_HEAD, 10):
-        return Head(KeyType.STRING, raw[_VALUE_AT:], row.stamp_of(raw), None)
+    plain = plain_value(raw)
+    if plain is not None:
+        return Head(KeyType.STRING, plain, row.stamp_of(raw), None)
     cells = row.live(row.decode(raw), 0).cells
     type_cell = cells.get(_TYPE_SLOT)
     if type_cell is None or len(type_cell.value) != 1:

@@ -32,8 +32,6 @@ _TYPE_NAMES = {b"string": KeyType.STRING}
 class Walk(Operation):
     """Reads pages of rows until `_take` has enough."""
 
-    __slots__ = ("_next", "_records_max", "_table")
-
     def __init__(self, client: Client, first_token: int = 0) -> None:
         super().__init__(client)
         self._table = client.table
@@ -75,8 +73,6 @@ class Walk(Operation):
 class KeyCount(Walk):
     """DBSIZE under way."""
 
-    __slots__ = ("_count",)
-
     def __init__(self, client: Client) -> None:
         super().__init__(client)
         self._count = 0
@@ -91,8 +87,6 @@ class KeyCount(Walk):
 
 class KeyList(Walk):
     """KEYS under way."""
-
-    __slots__ = ("_found", "_matches", "_size")
 
     def __init__(self, client: Client, matches: Matcher) -> None:
         super().__init__(client)
@@ -156,8 +150,6 @@ class ScanOptions:
 
 class KeyPage(Walk):
     """SCAN under way."""
-
-    __slots__ = ("_examined", "_first", "_found", "_options")
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ from anel.limits import (
     RESP_OUTPUT_BYTES_PER_SLICE,
 )
 
+_AFTER_MULTI = ("transactions", "connection")
 _MULTI_REFUSED = error(
     "ERR MULTI was refused on this connection, so nothing of it is run: send DISCARD or EXEC"
 )
@@ -61,6 +62,7 @@ class RespSession:
         self._barrier: Operation | None = None
         self._is_held = False  # The client does not read what it is sent.
         self._is_running = False
+        self._is_unblocked = False
         self._is_posted = False  # The next slice is in the loop's queue.
         self._is_over = False
 
@@ -104,10 +106,14 @@ class RespSession:
 
     def _advance(self) -> None:
         """Start what can be started, then send what is ready."""
-        if self._waiting and not (self._is_held or self._is_posted):
-            self._is_running = True
+        self._is_running = True
+        while self._waiting and not (self._is_held or self._is_posted):
+            self._is_unblocked = False
             self._run()
-            self._is_running = False
+            self._drain()
+            if not self._is_unblocked:
+                break
+        self._is_running = False
         self._drain()
         output = self._output
         if output:
@@ -130,21 +136,43 @@ class RespSession:
             waiting.popleft()
             started += 1
             client.last_command = command.name
-            reply = self._start(command, words, refusal)
-            if isinstance(reply, bytes):
-                if pending:
-                    pending.append(_replied(client, reply))
-                else:
-                    output.append(reply)
-                    written += len(reply)
+            if refusal is not None or client.is_multi_refused:
+                reply = self._start_guarded(command, words, refusal)
+            elif command.words_min <= len(words) <= command.words_max:
+                try:
+                    reply = command.run(client, words)
+                except RequestRefused as refused:
+                    reply = failure(refused)
             else:
+                reply = wrong_arity(command.name)
+            if not isinstance(reply, bytes):
                 self._wait_for(reply, command, words)
+            elif pending:
+                pending.append(_replied(client, reply))
+            else:
+                output.append(reply)
+                written += len(reply)
             if client.is_closing:
                 waiting.clear()
             elif started >= RESP_COMMANDS_PER_SLICE or written > RESP_OUTPUT_BYTES_PER_SLICE:
                 self._post()
                 break
         self._door.commands += started
+
+    def _start_guarded(
+        self, command: Command, words: list[bytes], refusal: bytes | None
+    ) -> bytes | Operation:
+        """Start a command if neither the node's state nor a refused MULTI forbids it."""
+        if not command.words_min <= len(words) <= command.words_max:
+            return wrong_arity(command.name)
+        if refusal is not None and command.needs_data:
+            return refusal
+        if self._client.is_multi_refused and command.group not in _AFTER_MULTI:
+            return _MULTI_REFUSED
+        try:
+            return command.run(self._client, words)
+        except RequestRefused as refused:
+            return failure(refused)
 
     def _refresh(self) -> bytes | None:
         """Take the schema as it is now; tell why commands on data cannot be served, if so."""
@@ -156,21 +184,6 @@ class RespSession:
             return failure(UnknownTable("the keyspace redis is not there yet: retry"))
         self._client.table = table
         return None
-
-    def _start(
-        self, command: Command, words: list[bytes], refusal: bytes | None
-    ) -> bytes | Operation:
-        if not command.words_min <= len(words) <= command.words_max:
-            return wrong_arity(command.name)
-        client = self._client
-        if refusal is not None and command.needs_data:
-            return refusal
-        if client.is_multi_refused and not _may_follow_multi(command):
-            return _MULTI_REFUSED
-        try:
-            return command.run(client, words)
-        except RequestRefused as refused:
-            return failure(refused)
 
     def _must_wait(self, command: Command, words: list[bytes]) -> bool:
         if command.is_barrier or self._barrier is not None:
@@ -193,7 +206,9 @@ class RespSession:
         self._busy.difference_update(operation.keys)
         if operation is self._barrier:
             self._barrier = None
-        if not self._is_running:
+        if self._is_running:  # Another command's start ended it: the loop above goes on.
+            self._is_unblocked = True
+        else:
             self._advance()
 
     def _drain(self) -> None:
@@ -220,10 +235,6 @@ class RespSession:
         if reason is not None or self._client.is_closing:
             self._is_over = True
             self._close()
-
-
-def _may_follow_multi(command: Command) -> bool:
-    return command.group in ("transactions", "connection")
 
 
 def _replied(client: Client, reply: bytes) -> Operation:

@@ -21,7 +21,6 @@ from anel.doors.resp.layout import (
     KeyType,
     expiring_row,
     head_of,
-    is_plain_string,
     place,
     plain_value,
     string_row,
@@ -35,19 +34,16 @@ from anel.limits import MUTATION_RECORDS_MAX, RESP_REPLY_BYTES_MAX
 class StringRead(Operation):
     """GET under way."""
 
-    __slots__ = ()
-
     def done(self, raw: bytes | AnelError) -> None:
         """Take the row."""
-        if isinstance(raw, AnelError):
-            self.finish(failure(raw))
-        elif is_plain_string(raw):
-            value = plain_value(raw)
+        if isinstance(raw, bytes) and (value := plain_value(raw)) is not None:
             self.finish(b"$%d\r\n%b\r\n" % (len(value), value))
         else:
             self.finish(self._any_row(raw))
 
-    def _any_row(self, raw: bytes) -> bytes:
+    def _any_row(self, raw: bytes | AnelError) -> bytes:
+        if isinstance(raw, AnelError):
+            return failure(raw)
         try:
             head = head_of(raw, self.client.backend.now_ms())
         except CorruptData as error:
@@ -137,8 +133,6 @@ def reply_too_large(remedy: str) -> InvalidRequest:
 
 class StringsWrite(Operation):
     """MSET under way: one write for each tag, its keys all or nothing."""
-
-    __slots__ = ()
 
     def begin(self, words: list[bytes]) -> None:
         """Write every value; of a key given twice, the last."""
