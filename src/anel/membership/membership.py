@@ -77,6 +77,7 @@ class Membership:
         self._order = ProbeOrder(env)
         self._dead_at = 0
         self._ticks = 0
+        self._is_stopped = False
         self._timer: Timer | None = None
         self._tick_due_ns = 0
         self._grace_ends_ns = 0
@@ -137,6 +138,7 @@ class Membership:
 
     def stop(self) -> None:
         """Stop: no timer of membership runs from now on."""
+        self._is_stopped = True
         if self._timer is not None:
             self._timer.cancel()
         self.detector.stop()
@@ -169,7 +171,7 @@ class Membership:
     def link_down(self, peer: NodeId) -> None:
         """A link broke: find out at once whether the peer is gone."""
         endpoint = self._known.get(peer)
-        if self._timer is not None and endpoint is not None and endpoint.is_alive:
+        if self._is_running and endpoint is not None and endpoint.is_alive:
             self.detector.probe(peer)
 
     def on_ping(self, peer: NodeId, message: bytes) -> None:
@@ -195,6 +197,10 @@ class Membership:
             if digests or deltas:
                 news = self.news_for(peer)
                 self._send(peer, Gossip(gossip.turn + 1, digests, deltas, news))
+
+    @property
+    def _is_running(self) -> bool:
+        return self._timer is not None and not self._is_stopped
 
     # The detector's judge.
 
@@ -330,6 +336,8 @@ class Membership:
     # Suspicion.
 
     def _suspect(self, node: NodeId, news: News) -> None:
+        if self._is_stopped:
+            return
         self.suspicions += 1
         timing = self._timing
         suspicion = Suspicion(
@@ -347,7 +355,10 @@ class Membership:
                 self._send(peer, Gossip(LAST_TURN, [], [], [news]))
 
     def _confirm(self, node: NodeId, news: News) -> None:
-        suspicion, timer = self._suspicions[node]
+        entry = self._suspicions.get(node)  # None once membership has stopped.
+        if entry is None:
+            return
+        suspicion, timer = entry
         if news.by != NOBODY and suspicion.confirm(news.by):
             timer.cancel()
             self._rumours.spread(news)

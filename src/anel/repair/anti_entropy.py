@@ -26,7 +26,7 @@ from anel.internode.messages import (
     request_of,
 )
 from anel.limits import ANTI_ENTROPY_BYTES_PER_S
-from anel.repair.exchange import Exchange, Totals, truncated_at_of
+from anel.repair.exchange import Exchange, Totals
 from anel.repair.leaves import (
     Comparison,
     LeafRun,
@@ -40,7 +40,7 @@ from anel.repair.leaves import (
     shared_spans,
 )
 from anel.repair.pace import Pace
-from anel.repair.services import RepairServices
+from anel.repair.services import RepairServices, RepairTable
 from anel.ring.token_map import TokenMap
 
 START_MS = 500  # Links come up first, and hints begin to drain.
@@ -56,9 +56,13 @@ _log = logging.getLogger("anel.repair")
 class Turn(NamedTuple):
     """What to compare next: one table with one peer."""
 
-    table: bytes
-    replication: int
+    table: RepairTable
     peer: NodeId
+
+    @property
+    def key(self) -> tuple[bytes, NodeId]:
+        """What is remembered of it."""
+        return (self.table.id, self.peer)
 
 
 class AntiEntropy:
@@ -111,7 +115,7 @@ class AntiEntropy:
         """Handle LEAVES."""
         question = body_of(message, Leaves)
         verdict, compared, runs = self._answer(peer, question)
-        answer = LeavesAnswer(verdict, self._services.schema().digest(), compared, runs)
+        answer = LeavesAnswer(verdict, self._services.tables.digest(), compared, runs)
         reply = pack_control(MessageType.LEAVES | REPLY, request_of(message), answer)
         self._env.send(peer, reply)
 
@@ -134,10 +138,10 @@ class AntiEntropy:
         return verdict, compared, runs
 
     def _verdict_on(self, question: Leaves) -> Verdict:
-        truncated_at = truncated_at_of(self._services.schema(), question.table)
-        if truncated_at < 0:
+        table = self._services.tables.get(question.table)
+        if table is None:
             return Verdict.UNKNOWN_TABLE
-        if truncated_at != question.truncated_at:
+        if table.truncated_at != question.truncated_at:
             return Verdict.TRUNCATED
         if not self._services.store.summary(question.table).is_complete:
             return Verdict.INCOMPLETE
@@ -160,8 +164,7 @@ class AntiEntropy:
                 await pause(self._env, self._pause_ms() if self.is_in_sync else RETRY_MS)
 
     def _pause_ms(self) -> int:
-        tables = sum(len(keyspace.tables) for keyspace in self._services.schema().keyspaces())
-        return max(PAUSE_MS_MIN, ROUND_MS // max(1, tables))
+        return max(PAUSE_MS_MIN, ROUND_MS // max(1, len(self._services.tables.all())))
 
     async def _take(self, turn: Turn) -> bool:
         self._partner = turn.peer
@@ -170,17 +173,17 @@ class AntiEntropy:
         finally:
             self._partner = None
         if is_equal:
-            self._compared[turn.table, turn.peer] = True
+            self._compared[turn.key] = True
         return is_equal
 
     async def _settle(self, turn: Turn) -> bool:
-        if not self._services.store.summary(turn.table).is_complete:
+        if not self._services.store.summary(turn.table.id).is_complete:
             return False
-        spans = self._spans_with(turn.replication).get(turn.peer, [])
+        spans = self._spans_with(turn.table.replication).get(turn.peer, [])
         first = await self._compare(turn, spans)
         if first is None:
             return False
-        beyond = self._beyond.get((turn.table, turn.peer), {})
+        beyond = self._beyond.get(turn.key, {})
         first = {leaf: delta for leaf, delta in first.items() if beyond.get(leaf) != delta}
         self.differing[turn.peer] = len(first)
         if not first:
@@ -198,19 +201,19 @@ class AntiEntropy:
         """Remember differences that no merge can end, or they would move for ever."""
         rest = await self._compare(turn, [(leaf, leaf) for leaf in leaves])
         if rest:
-            self._beyond.setdefault((turn.table, turn.peer), {}).update(rest)
+            self._beyond.setdefault(turn.key, {}).update(rest)
 
     async def _compare(self, turn: Turn, spans: list[Span]) -> dict[int, int] | None:
         services = self._services
-        truncated_at = truncated_at_of(services.schema(), turn.table)
-        if truncated_at < 0:
-            return None
+        table = turn.table
+        if services.tables.get(table.id) != table:
+            return None  # Truncated, dropped or altered since the turn began.
         self.comparisons += 1
         found: Comparison = await compare_with(
             services,
             turn.peer,
-            table=turn.table,
-            truncated_at=truncated_at,
+            table=table.id,
+            truncated_at=table.truncated_at,
             spans=spans,
         )
         return found.differing if found.verdict is Verdict.COMPARED else None
@@ -258,10 +261,9 @@ class AntiEntropy:
         if services.store.recovering:
             return []  # Refill comes first.
         return [
-            Turn(table.id, keyspace.replication_factor, peer)
-            for keyspace in services.schema().keyspaces()
-            for table in keyspace.tables
-            for peer in sorted(self._spans_with(keyspace.replication_factor))
+            Turn(table, peer)
+            for table in services.tables.all()
+            for peer in sorted(self._spans_with(table.replication))
             if services.membership.is_alive(peer)
             and not services.membership.is_recovering(peer)
         ]
@@ -270,7 +272,7 @@ class AntiEntropy:
         turns = self._turns()
         if not turns:
             return None
-        new = [turn for turn in turns if (turn.table, turn.peer) not in self._compared]
+        new = [turn for turn in turns if turn.key not in self._compared]
         self._at += 1
         # Failing ones must not keep the others from their turn, so these go round too.
         chosen = new or turns
@@ -279,10 +281,9 @@ class AntiEntropy:
     def _judge_sync(self) -> None:
         if self.is_in_sync or self._services.store.recovering:
             return
-        if all((turn.table, turn.peer) in self._compared for turn in self._turns()) and all(
-            self._was_compared(table.id, keyspace.replication_factor)
-            for keyspace in self._services.schema().keyspaces()
-            for table in keyspace.tables
+        if all(turn.key in self._compared for turn in self._turns()) and all(
+            self._was_compared(table.id, table.replication)
+            for table in self._services.tables.all()
         ):
             self.is_in_sync = True
             self._services.membership.update(in_sync=1)

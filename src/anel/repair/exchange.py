@@ -13,7 +13,6 @@ Source: CORRECTNESS 1 (merging is a set union, so repeats and races are harmless
 from collections.abc import Iterator, Sequence
 
 from anel.data.mutation import PREFIX_HEAD_SIZE, encode, merge_record
-from anel.data.schema import Schema
 from anel.env import NodeId
 from anel.errors import InvalidRequest, StorageError
 from anel.internode.messages import (
@@ -34,7 +33,7 @@ from anel.limits import (
 )
 from anel.repair.leaves import Span
 from anel.repair.pace import Pace
-from anel.repair.services import RepairServices, Slices, mutate_status
+from anel.repair.services import RepairServices, RepairTable, Slices, mutate_status
 from anel.storage.store import Record
 from anel.storage.summary import leaf_bounds
 
@@ -73,7 +72,7 @@ class Exchange:
         pace: Bounds what is moved.
         totals: Counts it.
         peer: The other replica.
-        table: The table's id.
+        table: The table as it was when it was compared.
         pushes: Also give the peer what it lacks.
     """
 
@@ -84,7 +83,7 @@ class Exchange:
         totals: Totals,
         *,
         peer: NodeId,
-        table: bytes,
+        table: RepairTable,
         pushes: bool,
     ) -> None:
         self._services = services
@@ -93,15 +92,13 @@ class Exchange:
         self._peer = peer
         self._table = table
         self._pushes = pushes
-        self._schema = services.schema()
-        self._truncated_at = truncated_at_of(self._schema, table)
         self._slices = Slices(services.env)
         self.failure = ""
 
     async def settle(self, span: Span) -> bool:
         """Make the leaves of a span equal; False when that failed (`failure` says why)."""
-        start = leaf_bounds(self._table, span[0])[0]
-        end = leaf_bounds(self._table, span[1])[1]
+        start = leaf_bounds(self._table.id, span[0])[0]
+        end = leaf_bounds(self._table.id, span[1])[1]
         try:
             while start < end and not self.failure:
                 start = await self._settle_page(start, end)
@@ -166,7 +163,7 @@ class Exchange:
             if not self._is_current():
                 return
             try:
-                self._services.store.apply(_mutation(self._truncated_at + 1, group))
+                self._services.store.apply(_mutation(self._table.truncated_at + 1, group))
             except InvalidRequest:
                 self._totals.refused += len(group)
             else:
@@ -176,7 +173,7 @@ class Exchange:
         groups = list(_groups(records))
         for first in range(0, len(groups), _PUSHES_IN_FLIGHT):
             window = groups[first : first + _PUSHES_IN_FLIGHT]
-            mutations = [_mutation(self._truncated_at + 1, group) for group in window]
+            mutations = [_mutation(self._table.truncated_at + 1, group) for group in window]
             await self._account(sum(len(mutation) for mutation in mutations))
             if not self._is_current():
                 return
@@ -209,12 +206,10 @@ class Exchange:
 
     def _is_current(self) -> bool:
         """Whether what was read may still be written: no truncation or drop came between."""
-        schema = self._services.schema()
-        if schema is not self._schema:
-            if truncated_at_of(schema, self._table) != self._truncated_at:
-                self._fail("the table was truncated or dropped meanwhile")
-                return False
-            self._schema = schema
+        known = self._services.tables.get(self._table.id)
+        if known is None or known.truncated_at != self._table.truncated_at:
+            self._fail("the table was truncated or dropped meanwhile")
+            return False
         return True
 
     def _fail(self, reason: str) -> bytes:
@@ -233,15 +228,6 @@ class _Push:
 
     def __call__(self, request: int) -> bytes:
         return pack_mutate(request, self._epoch, Origin.REPAIR, self._mutation)
-
-
-def truncated_at_of(schema: Schema, table: bytes) -> int:
-    """Give a table's last truncation, -1 when there is no such table."""
-    for keyspace in schema.keyspaces():
-        for known in keyspace.tables:
-            if known.id == table:
-                return known.truncated_at
-    return -1
 
 
 def _prefix_size(key: bytes) -> int:

@@ -9,9 +9,10 @@
 Source: Dynamo (SOSP 2007), section 4.6; CORRECTNESS 5 and 12.
 """
 
+import logging
+
 from anel.data.mutation import issued_of, table_of
-from anel.data.schema import Schema
-from anel.env import NodeId, Timer
+from anel.env import NodeId, Timer, short
 from anel.errors import StorageError
 from anel.flow import Flow, Signal
 from anel.internode.messages import Origin, Status, pack_mutate
@@ -24,6 +25,8 @@ from anel.repair.hint_store import Hint, HintStore
 from anel.repair.pace import Pace
 from anel.repair.services import RepairServices, mutate_status
 
+_log = logging.getLogger("anel.repair")
+
 PAUSE_MS = 1000  # Between looks for nodes that are back, and before a failed hint goes again.
 
 
@@ -34,6 +37,7 @@ class HintReplay:
         replayed: Hints acked by their node since the start.
         discarded: Hints whose table was dropped or truncated.
         kept_back: Answers that left a hint where it was.
+        complaint: Why hints could not be read, the last time; empty when that never happened.
 
     Args:
         services: The node's ports.
@@ -57,6 +61,7 @@ class HintReplay:
         self.replayed = 0
         self.discarded = 0
         self.kept_back = 0
+        self.complaint = ""
 
     def start(self) -> None:
         """Look for work now and then, and at each `node_up`."""
@@ -97,7 +102,7 @@ class HintReplay:
     async def _replay(self, node: NodeId) -> None:
         after = b""
         while True:
-            hints = self._hints.first(node, after, HINT_REPLAY_IN_FLIGHT)
+            hints = self._read(node, after)
             if not hints:
                 return
             after = hints[-1].name
@@ -106,16 +111,32 @@ class HintReplay:
             if not await self._send_window(node, wanted):
                 return  # The next look begins again with the oldest.
 
+    def _read(self, node: NodeId, after: bytes) -> list[Hint]:
+        try:
+            return self._hints.first(node, after, HINT_REPLAY_IN_FLIGHT)
+        except StorageError as error:
+            if str(error) != self.complaint:
+                _log.error("hints for %s cannot be read: %s", short(node), error)
+            self.complaint = str(error)
+            return []
+
     def _without_void(self, node: NodeId, hints: list[Hint]) -> list[Hint]:
-        void = _VoidTables(self._services.schema())
         wanted = []
         for hint in hints:
-            if void.covers(hint.mutation):
+            if self._is_void(hint.mutation):
                 self.discarded += 1
                 self._remove(node, hint)
             else:
                 wanted.append(hint)
         return wanted
+
+    def _is_void(self, mutation: bytes) -> bool:
+        """Whether a mutation's table was dropped, or truncated after it was issued."""
+        tables = self._services.tables
+        table = tables.get(table_of(mutation))
+        if table is None:
+            return tables.is_dropped(table_of(mutation))
+        return bool(table.truncated_at and issued_of(mutation) <= table.truncated_at)
 
     async def _send_window(self, node: NodeId, hints: list[Hint]) -> bool:
         answers = [self._send(node, hint) for hint in hints]
@@ -148,25 +169,3 @@ class HintReplay:
             self.kept_back += (
                 1  # A disk that refuses the delete: the hint goes again, harmlessly.
             )
-
-
-class _VoidTables:
-    """Which mutations nobody wants any more, by one schema."""
-
-    __slots__ = ("_dropped", "_truncated_at")
-
-    def __init__(self, schema: Schema) -> None:
-        self._dropped = frozenset(schema.dropped_tables())
-        self._truncated_at = {
-            table.id: table.truncated_at
-            for keyspace in schema.keyspaces()
-            for table in keyspace.tables
-        }
-
-    def covers(self, mutation: bytes) -> bool:
-        """Tell whether a mutation's table was dropped, or truncated after it was issued."""
-        table = table_of(mutation)
-        truncated_at = self._truncated_at.get(table, 0)
-        return table in self._dropped or bool(
-            truncated_at and issued_of(mutation) <= truncated_at
-        )

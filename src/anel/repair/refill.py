@@ -16,10 +16,10 @@ import logging
 from anel.env import NodeId, short
 from anel.flow import Flow, Signal, pause
 from anel.limits import ANTI_ENTROPY_BYTES_PER_S
-from anel.repair.exchange import Exchange, Totals, truncated_at_of
+from anel.repair.exchange import Exchange, Totals
 from anel.repair.leaves import Verdict, compare_with, runs_of, shared_spans
 from anel.repair.pace import Pace
-from anel.repair.services import RepairServices
+from anel.repair.services import RepairServices, RepairTable
 
 RETRY_MS = 1000  # Between two attempts while someone is missing.
 _WAYS_OUT = "restore a backup of it, or accept the loss"
@@ -101,18 +101,16 @@ class Refill:
             return missing
         lonely = []
         services = self._services
-        for keyspace in services.schema().keyspaces():
-            factor = keyspace.replication_factor
-            ranges = services.ring.token_map.ranges_of(services.node, factor)
-            if keyspace.tables and any(len(part.replicas) < 2 for part in ranges):
-                lonely.append(keyspace.name)
+        for table in services.tables.all():
+            ranges = services.ring.token_map.ranges_of(services.node, table.replication)
+            if any(len(part.replicas) < 2 for part in ranges):
+                lonely.append(table.keyspace)
                 continue
-            for table in keyspace.tables:
-                missing = await self._pull_table(table.id, factor)
-                if missing:
-                    return missing
+            missing = await self._pull_table(table)
+            if missing:
+                return missing
         if lonely:
-            names = ", ".join(lonely)
+            names = ", ".join(dict.fromkeys(lonely))
             return f"keyspace {names}, of which no other node holds a copy: {_WAYS_OUT}"
         return ""
 
@@ -134,7 +132,7 @@ class Refill:
             return f"node {name}, which is down: start it"
         found = await compare_with(services, peer, table=b"", truncated_at=0, spans=[])
         if found.verdict is Verdict.COMPARED:
-            if found.schema == services.schema().digest():
+            if found.schema == services.tables.digest():
                 return ""
             return f"the schema of node {name} and of this node to be the same"
         if found.verdict is None:
@@ -143,15 +141,14 @@ class Refill:
             return f"node {name}, which is recovering itself: {_WAYS_OUT}"
         return f"node {name} ({found.verdict.name})"
 
-    async def _pull_table(self, table: bytes, replication: int) -> str:
+    async def _pull_table(self, table: RepairTable) -> str:
         services = self._services
-        truncated_at = truncated_at_of(services.schema(), table)
-        shared = shared_spans(services.ring.token_map, services.node, replication)
+        shared = shared_spans(services.ring.token_map, services.node, table.replication)
         for peer, spans in sorted(shared.items()):
-            if (table, truncated_at, peer) in self._pulled:
+            if (table.id, table.truncated_at, peer) in self._pulled:
                 continue
             found = await compare_with(
-                services, peer, table=table, truncated_at=truncated_at, spans=spans
+                services, peer, table=table.id, truncated_at=table.truncated_at, spans=spans
             )
             if found.verdict is not Verdict.COMPARED:
                 verdict = found.verdict.name if found.verdict is not None else "no answer"
@@ -162,5 +159,5 @@ class Refill:
             for span in runs_of(list(found.differing)):
                 if not await exchange.settle(span):
                     return f"node {short(peer)} to give its rows ({exchange.failure})"
-            self._pulled[table, truncated_at, peer] = True
+            self._pulled[table.id, table.truncated_at, peer] = True
         return ""

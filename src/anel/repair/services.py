@@ -1,8 +1,8 @@
 """What all machines of repair share: their node's ports, and how they ask a peer something."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from anel.data.schema import Schema
 from anel.env import Env, NodeId
@@ -47,7 +47,73 @@ class MembershipPort(Protocol):
         """Set some of this node's own states."""
 
 
-@dataclass(frozen=True, slots=True)
+class RepairTable(NamedTuple):
+    """What repair needs to know of a table.
+
+    Attributes:
+        id: Its id.
+        keyspace: Its keyspace's name, for people.
+        replication: How many copies each row has.
+        truncated_at: Its last truncation, 0 for none.
+    """
+
+    id: bytes
+    keyspace: str
+    replication: int
+    truncated_at: int
+
+
+class Tables:
+    """The tables of the present schema, worked out once for each schema.
+
+    Args:
+        source: Gives the present schema, which is immutable.
+    """
+
+    __slots__ = ("_by_id", "_digest", "_dropped", "_schema", "_source")
+
+    def __init__(self, source: SchemaSource) -> None:
+        self._source = source
+        self._schema: Schema | None = None
+        self._by_id: dict[bytes, RepairTable] = {}
+        self._dropped: dict[bytes, bool] = {}
+        self._digest = b""
+
+    def all(self) -> list[RepairTable]:
+        """List the tables, in order of keyspace and name."""
+        return list(self._present().values())
+
+    def get(self, table: bytes) -> RepairTable | None:
+        """Find a table by id."""
+        return self._present().get(table)
+
+    def is_dropped(self, table: bytes) -> bool:
+        """Tell whether a table is known to be gone; one never heard of is not."""
+        self._present()
+        return table in self._dropped
+
+    def digest(self) -> bytes:
+        """Give the schema's digest."""
+        self._present()
+        return self._digest
+
+    def _present(self) -> dict[bytes, RepairTable]:
+        schema = self._source()
+        if schema is not self._schema:
+            self._schema = schema
+            self._digest = schema.digest()
+            self._dropped = dict.fromkeys(schema.dropped_tables(), True)
+            self._by_id = {
+                table.id: RepairTable(
+                    table.id, keyspace.name, keyspace.replication_factor, table.truncated_at
+                )
+                for keyspace in schema.keyspaces()
+                for table in keyspace.tables
+            }
+        return self._by_id
+
+
+@dataclass(slots=True)
 class RepairServices:
     """The surroundings of repair on one node.
 
@@ -59,6 +125,7 @@ class RepairServices:
         ring: Its view of the ring.
         schema: Gives its present schema.
         membership: What it believes of the others.
+        tables: The tables of the present schema.
     """
 
     env: Env
@@ -68,6 +135,10 @@ class RepairServices:
     ring: RingPort
     schema: SchemaSource
     membership: MembershipPort
+    tables: Tables = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tables = Tables(self.schema)
 
     def ask(
         self,

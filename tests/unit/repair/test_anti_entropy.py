@@ -12,7 +12,8 @@ from anel.data.mutation import (
     one_row,
 )
 from anel.data.schema_state import KeyspaceDefinition, Stamp, TableDefinition
-from anel.internode.messages import MUTATE, MessageType, pack_control
+from anel.env import NodeId
+from anel.internode.messages import MUTATE, REPLY, MessageType, pack_control
 from anel.limits import LEAVES, MIB
 from anel.repair.leaves import Leaves, shared_spans
 from anel.simulation.world import Weather
@@ -246,6 +247,29 @@ def test_rows_read_before_a_truncation_do_not_come_back() -> None:
     one.book.truncated(REDIS_TABLE, 100)
     ring.run(10 * SECOND)
     assert one.is_in_sync()
+    assert records(one.store) == []
+
+
+@pytest.mark.parametrize("look", [1, 2])
+def test_a_truncation_between_look_and_exchange_is_respected(look: int) -> None:
+    ring = RepairRing(2)
+    one, two = ring.nodes
+    two.write(put(b"k", b"v", 50))
+    receive = one.node.receive
+    answers: list[bytes] = []
+
+    def truncate_after(peer: NodeId, message: bytes) -> None:
+        receive(peer, message)
+        if message[0] == MessageType.LEAVES | REPLY:
+            answers.append(message)
+            if len(answers) == look:
+                one.store.truncate(REDIS_TABLE)
+                one.book.truncated(REDIS_TABLE, 100)
+
+    one.node.receive = truncate_after  # type: ignore[method-assign]
+    one.anti_entropy.start()
+    ring.run(3 * SECOND)
+    assert len(answers) >= look
     assert records(one.store) == []
 
 
