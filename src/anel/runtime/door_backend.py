@@ -18,7 +18,7 @@ class DoorBackend:
         coordinator = node.coordinator
         self._node = node
         self.is_stopping = False
-        # A door's tables are this schema's own, so wider types than the coordinator's do no harm.
+        # A door's tables are this schema's own, so the wider types do no harm.
         self.write: Callable[..., None] = coordinator.write
         self.read_row: Callable[..., None] = coordinator.read_row
         self.read_page: Callable[..., None] = coordinator.read_page

@@ -16,8 +16,9 @@ def loop(request: pytest.FixtureRequest) -> Iterator[asyncio.AbstractEventLoop]:
     loop = new_event_loop(plain=request.param == "asyncio")
     loop.set_debug(False)
     yield loop
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
+    if not loop.is_closed():
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
 
 @pytest.fixture
