@@ -84,8 +84,9 @@ class PageOperation(Gathering):
         first, last = self._services.spans.around(self._token(), self._keyspace)
         table = self._table.id
         if extent.backward:
-            bound = table + (first + TOKEN_BIAS).to_bytes(8, "big")
-            self._start_key = max(extent.start, bound)
+            if first + TOKEN_BIAS > 0:
+                bound = table + (first + TOKEN_BIAS).to_bytes(8, "big")
+                self._start_key = max(extent.start, bound)
         elif last + TOKEN_BIAS < _TOKEN_MAX:
             bound = table + (last + TOKEN_BIAS + 1).to_bytes(8, "big")
             self._end_key = min(extent.end, bound)

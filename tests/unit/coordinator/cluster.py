@@ -203,6 +203,7 @@ class Node:
         self.ring = FakeRing(cluster.token_map)
         self.schema = FakeSchema(keyspace)
         self.hints = FakeHints()
+        self.knows_recovering = True
         self.ceiling_is_durable = True
         self.clock = HybridClock(self.env.wall_us, 0, self._raise_ceiling)
         self.clock.now()
@@ -233,7 +234,7 @@ class Node:
         return node[0] - 1 not in self.cluster.dead
 
     def is_recovering(self, node: NodeId) -> bool:
-        return self.cluster.nodes[node[0] - 1].store.recovering
+        return self.knows_recovering and self.cluster.nodes[node[0] - 1].store.recovering
 
     def receive(self, peer: NodeId, message: bytes) -> None:
         self.clock.merge(self.cluster.nodes[peer[0] - 1].clock.last_us)
