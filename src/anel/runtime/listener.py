@@ -280,7 +280,8 @@ class Listener:
         self._connections[connection] = None
         connection.session = self._session(connection)
         if self.is_paused:
-            connection._regulate()  # noqa: SLF001 - Two halves of one shell.
+            # Soon: uvloop begins to read after `connection_made`, whatever was asked in it.
+            self._loop.call_soon(connection._regulate)  # noqa: SLF001 - Halves of one shell.
 
     def ended(self, connection: Connection) -> None:
         """Forget a connection."""
