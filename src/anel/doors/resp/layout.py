@@ -40,6 +40,7 @@ NO_ELEMENT = b"\0\0"  # The empty element, as `encode_bytes` writes it.
 _HEAD_END = b"\0\0" + NO_ELEMENT
 _STORE_KEY_BYTES_MAX = 65_535  # A 16-bit length between nodes.
 KEY_AND_TAG_BYTES_MAX = _STORE_KEY_BYTES_MAX - PREFIX_HEAD_SIZE - len(ROW + _HEAD_END)
+_BRACE = ord("{")
 _SHORT_KEY_BYTES = 1024  # Shorter than any bound, with room.
 
 _EXPIRE_AT = Struct(">q")
@@ -100,9 +101,9 @@ def place(table: bytes, key: bytes) -> tuple[bytes, bytes]:
     Raises:
         InvalidRequest: The key is too long to be stored.
     """
-    if b"{" in key or b"\0" in key or len(key) > _SHORT_KEY_BYTES:
+    if _BRACE in key or 0 in key or len(key) > _SHORT_KEY_BYTES:
         return _place_with_care(table, key)
-    return prefix_of(table, murmur3_token(key), key), b"%b%b%b" % (ROW, key, _HEAD_END)
+    return prefix_of(table, murmur3_token(key), key), ROW + key + _HEAD_END
 
 
 def _place_with_care(table: bytes, key: bytes) -> tuple[bytes, bytes]:
@@ -158,7 +159,7 @@ def plain_value(raw: bytes) -> bytes | None:
 
     None for any other row, which `head_of` reads.
     """
-    if raw[1:2] == b"\x01" and raw.startswith(_PLAIN_HEAD, 10):
+    if raw.startswith(_PLAIN_HEAD, 10) and raw[1] == row.SIMPLE:
         return raw[_VALUE_AT:]
     return None
 

@@ -6,9 +6,10 @@ r"""RESP requests: bytes in, commands out, incremental and bounded.
     inline    GET "a key"\r\n                       ->  [b"GET", b"a key"]
 
 A chunk that begins between two commands is cut at every CRLF at once and its commands are read
-off the pieces: about a microsecond each. What that cannot read (a value that holds CRLF, an
-inline command, a command cut by the network) goes through `_walk`, which keeps its place
-between chunks and copies each byte once. Errors have Redis's texts; after one, framing is lost.
+off the pieces: about a microsecond each. A value that holds CRLF is read length by length; what
+neither can read (an inline command, a command cut by the network, an error) goes through
+`_walk`, which keeps its place between chunks and copies each byte once. Errors have Redis's
+texts; after one, framing is lost.
 
 Source: the RESP specification; Redis 7.0's replies to malformed input (`tests/vectors/resp`).
 """
@@ -26,6 +27,7 @@ from anel.limits import (
 CRLF = b"\r\n"
 _COUNTS = {b"*%d" % count: count for count in range(1, 257)}
 _sizes: Callable[[bytes], int | None] = {b"$%d" % size: size for size in range(1025)}.get
+_HEADER_BYTES_MAX = 14  # A dollar, the digits, CRLF.
 _DIGITS_MAX = 11  # A sign and ten digits: more is over every limit here.
 _ARGUMENT_BYTES = 32  # What Python keeps for an argument beside its bytes, roughly.
 _ARRAY = ord("*")
@@ -64,7 +66,10 @@ class RequestParser:
         if self._missing or self._rest:
             data = self._walk(data, commands, 1)  # The command that the last chunk began.
         if data and self.error is None:
-            data = _read_whole_commands(data, commands)
+            if (
+                len(data) <= RESP_BULK_BYTES_MAX
+            ):  # So that no word and no request passes its bound.
+                data = _read_whole_commands(data, commands)
             if data:
                 self._walk(data, commands, len(data))
         return commands
@@ -192,13 +197,40 @@ def _read_whole_commands(data: bytes, commands: list[list[bytes]]) -> bytes:
         if end > last:
             break
         arguments = pieces[at + 2 : end : 2]
-        if list(map(_sizes, pieces[at + 1 : end : 2])) != list(map(len, arguments)):
-            break
+        headers = pieces[at + 1 : end : 2]
+        if list(map(_sizes, headers)) != list(map(len, arguments)) and headers != [
+            b"$%d" % len(argument) for argument in arguments
+        ]:
+            return _read_arrays(CRLF.join(pieces[at:]), commands)
         commands.append(arguments)
         at = end
     if at == 0:
         return data
     return CRLF.join(pieces[at:])
+
+
+def _read_arrays(data: bytes, commands: list[list[bytes]]) -> bytes:
+    """Read whole arrays, length by length; give back from the first that is not one."""
+    end = len(data)
+    at = 0  # Of the command; `seek` runs ahead.
+    while True:
+        line_end = data.find(CRLF, at)
+        count = _COUNTS.get(data[at:line_end])
+        if line_end < 0 or count is None:
+            return data[at:]
+        seek = line_end + 2
+        arguments = []
+        for _ in range(count):
+            line_end = data.find(CRLF, seek, seek + _HEADER_BYTES_MAX)
+            size = _number(data[seek + 1 : line_end])
+            if line_end < 0 or data[seek] != _BULK or size is None or size < 0:
+                return data[at:]
+            seek = line_end + 4 + size
+            if seek > end:
+                return data[at:]
+            arguments.append(data[line_end + 2 : seek - 2])
+        commands.append(arguments)
+        at = seek
 
 
 def _number(digits: bytes) -> int | None:
