@@ -339,6 +339,18 @@ def test_stopped_membership_sends_nothing() -> None:
     assert ring.nodes[0].env.sent == before
 
 
+def test_stopped_membership_takes_news_without_a_timer() -> None:
+    ring = Ring(3)
+    ring.run(3 * SECOND)
+    member = ring.members[0]
+    member.stop()
+    doubt = News(node_id(1), 1, 0, Standing.SUSPECT, node_id(2))
+    member.hear(node_id(2), [doubt])
+    member.hear(node_id(2), [doubt])
+    assert member.suspicions == 0
+    assert member.is_alive(node_id(1))
+
+
 def test_the_same_seed_gives_the_same_run() -> None:
     digests = []
     for _ in range(2):

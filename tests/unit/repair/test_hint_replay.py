@@ -9,7 +9,7 @@ from anel.env import NodeId
 from anel.internode.messages import MUTATE, MessageType, Origin, Status, pack_mutate_reply
 from anel.limits import HINT_REPLAY_IN_FLIGHT
 from anel.repair.hint_replay import HintReplay
-from anel.repair.hint_store import HintStore
+from anel.repair.hint_store import PREFIX, HintStore
 from anel.repair.services import RepairServices
 from anel.ring.token_map import TokenMap
 from anel.simulation.world import World
@@ -209,6 +209,17 @@ def test_a_node_without_a_link_is_tried_again() -> None:
     bench.run(1500)
     assert bench.hints.count == 1
     assert bench.replay.kept_back >= 1
+
+
+def test_hints_that_cannot_be_read_are_complained_of_and_kept() -> None:
+    bench = Bench()
+    bench.keep(1)
+    name = bench.store.metas(PREFIX, PREFIX, 1)[0][0]
+    bench.store.put_meta(name, b"\x09rest")
+    bench.run(3000)
+    assert "format 9" in bench.replay.complaint
+    assert bench.got == []
+    assert bench.hints.count == 1
 
 
 def test_replay_is_paced() -> None:
