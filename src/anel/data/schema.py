@@ -118,9 +118,9 @@ class Schema(msgspec.Struct, frozen=True, array_like=True):
     def keyspace(self, name: str) -> Keyspace | None:
         """Give a keyspace as it is now; None where there is none of that name."""
         state = self.states.get(name)
-        if state is None or state.definition is None:
+        if state is None or state.creation is None:
             return None
-        return _keyspace_of(name, state, state.definition)
+        return _keyspace_of(name, state, state.creation[1])
 
     def keyspaces(self) -> list[Keyspace]:
         """List the keyspaces in order of name."""
@@ -158,9 +158,7 @@ class Schema(msgspec.Struct, frozen=True, array_like=True):
             raise InvalidRequest(f"a ring has at most {KEYSPACES_MAX} keyspaces: drop one")
         self._check_room(name in self.states)
         state = self.states.get(name, KeyspaceState())
-        return self._with(
-            name, msgspec.structs.replace(state, created=stamp, definition=definition)
-        )
+        return self._with(name, msgspec.structs.replace(state, creation=(stamp, definition)))
 
     def alter_keyspace(
         self,
@@ -210,12 +208,12 @@ class Schema(msgspec.Struct, frozen=True, array_like=True):
         _check_name(name)
         state = self._living(keyspace)
         known = state.tables.get(name, TableState())
-        if known.definition is not None:
+        if known.creation is not None:
             raise AlreadyExists(f"table {keyspace}.{name} exists already")
         if sum(len(other.tables) for other in self.keyspaces()) >= TABLES_MAX:
             raise InvalidRequest(f"a ring has at most {TABLES_MAX} tables: drop one first")
         self._check_room(name in state.tables)
-        created = msgspec.structs.replace(known, created=stamp, definition=definition)
+        created = msgspec.structs.replace(known, creation=(stamp, definition))
         return self._with_table(keyspace, name, created)
 
     def drop_table(self, keyspace: str, name: str) -> "Schema":
@@ -228,7 +226,7 @@ class Schema(msgspec.Struct, frozen=True, array_like=True):
         if keyspace == REDIS:
             raise InvalidRequest("table redis.data belongs to the Redis door and stays")
         known = self._living(keyspace).tables.get(name, TableState())
-        if known.definition is None:
+        if known.creation is None:
             raise UnknownTable(f"there is no table {keyspace}.{name}")
         return self._with_table(keyspace, name, TableState(drops=known.drops + 1))
 
@@ -243,7 +241,7 @@ class Schema(msgspec.Struct, frozen=True, array_like=True):
 
     def _living(self, name: str) -> KeyspaceState:
         state = self.states.get(name)
-        if state is None or state.definition is None:
+        if state is None or state.creation is None:
             raise UnknownTable(f"there is no keyspace {name} (anel keyspace list)")
         return state
 
@@ -277,12 +275,12 @@ def _keyspace_of(name: str, state: KeyspaceState, definition: KeyspaceDefinition
             id=table_id(name, state.drops, table, known.drops),
             keyspace=name,
             name=table,
-            columns=known.definition.columns,
-            serial=known.definition.serial,
+            columns=known.creation[1].columns,
+            serial=known.creation[1].serial,
             truncated_at=known.truncated_at,
         )
         for table, known in sorted(state.tables.items())
-        if known.definition is not None
+        if known.creation is not None
     )
     return Keyspace(name, factor, first_copy, tables)
 
@@ -320,10 +318,9 @@ def redis_schema(replication: int, rank: int = 0) -> Schema:
         Column("value", "blob"),
     )
     always = Stamp(0, b"")
-    table = TableState(created=always, definition=TableDefinition(columns, serial=True))
+    table = TableState(creation=(always, TableDefinition(columns, serial=True)))
     keyspace = KeyspaceState(
-        created=always,
-        definition=KeyspaceDefinition(1),
+        creation=(always, KeyspaceDefinition(1)),
         replication=(Stamp(rank, b""), replication),
         tables={REDIS_TABLE: table},
     )

@@ -60,21 +60,19 @@ class KeyspaceDefinition(msgspec.Struct, frozen=True, array_like=True):
 
 
 class TableState(msgspec.Struct, frozen=True, array_like=True):
-    """A table's name through its life; `definition` is None while it does not exist."""
+    """A table's name through its life; `creation` is None while it does not exist."""
 
     drops: int = 0
-    created: Stamp = Stamp(0, b"")
-    definition: TableDefinition | None = None
+    creation: tuple[Stamp, TableDefinition] | None = None
     truncated_at: int = 0
 
 
 class KeyspaceState(msgspec.Struct, frozen=True, array_like=True):
-    """A keyspace's name through its life; `definition` is None while it does not exist.
+    """A keyspace's name through its life; `creation` is None while it does not exist.
 
     Attributes:
         drops: How often the name was dropped.
-        created: Stamp of the creation that holds.
-        definition: As created.
+        creation: The one that holds.
         replication: The last change of the replication factor.
         first_copy: The last change of the first-copy mode.
         tables: Tables of this life of the keyspace, by name.
@@ -82,8 +80,7 @@ class KeyspaceState(msgspec.Struct, frozen=True, array_like=True):
     """
 
     drops: int = 0
-    created: Stamp = Stamp(0, b"")
-    definition: KeyspaceDefinition | None = None
+    creation: tuple[Stamp, KeyspaceDefinition] | None = None
     replication: tuple[Stamp, int] | None = None
     first_copy: tuple[Stamp, bool] | None = None
     tables: dict[str, TableState] = {}
@@ -105,13 +102,9 @@ def merge_keyspaces(name: str, one: KeyspaceState, other: KeyspaceState) -> Keys
     if one.drops > other.drops:
         dropped.update(ids_of(name, other))
         return msgspec.structs.replace(one, dropped=tuple(sorted(dropped)))
-    created, definition = _first_creation(
-        (one.created, one.definition), (other.created, other.definition)
-    )
     return KeyspaceState(
         drops=one.drops,
-        created=created,
-        definition=definition,
+        creation=_first_creation(one.creation, other.creation),
         replication=_last_setting(one.replication, other.replication),
         first_copy=_last_setting(one.first_copy, other.first_copy),
         tables={
@@ -128,11 +121,8 @@ def merge_tables(one: TableState, other: TableState) -> TableState:
     """Reconcile what two nodes know of one table in one life of its keyspace."""
     if one.drops != other.drops:
         return one if one.drops > other.drops else other
-    created, definition = _first_creation(
-        (one.created, one.definition), (other.created, other.definition)
-    )
-    truncated_at = max(one.truncated_at, other.truncated_at)
-    return TableState(one.drops, created, definition, truncated_at)
+    creation = _first_creation(one.creation, other.creation)
+    return TableState(one.drops, creation, max(one.truncated_at, other.truncated_at))
 
 
 def ids_of(name: str, state: KeyspaceState) -> list[bytes]:
@@ -145,14 +135,12 @@ def ids_of(name: str, state: KeyspaceState) -> list[bytes]:
 
 
 def _first_creation(
-    one: tuple[Stamp, T | None], other: tuple[Stamp, T | None]
-) -> tuple[Stamp, T | None]:
-    if one[1] is None or other[1] is None:
-        return other if one[1] is None else one
+    one: tuple[Stamp, T] | None, other: tuple[Stamp, T] | None
+) -> tuple[Stamp, T] | None:
+    if one is None or other is None:
+        return one or other
     # Equal stamps do not happen; were they to, all nodes must still choose alike.
-    return min(
-        one, other, key=lambda creation: (creation[0], msgspec.msgpack.encode(creation[1]))
-    )
+    return min(one, other, key=lambda creation: (creation[0], msgspec.msgpack.encode(creation)))
 
 
 def _last_setting(

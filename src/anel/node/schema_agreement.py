@@ -197,12 +197,12 @@ class SchemaBook:
         definition = KeyspaceDefinition(replication_factor, first_copy)
 
         def check() -> RequestRefused | None:
-            state = self.schema.states[name]
-            if state.definition is None or state.definition == definition:
+            creation = self.schema.states[name].creation
+            if creation is None or creation[1] == definition:
                 return None
             return AlreadyExists(
                 f"keyspace {name} was made by another client at the same time, with "
-                f"replication {state.definition.replication_factor}"
+                f"replication {creation[1].replication_factor}"
             )
 
         refusal = self._too_many_copies(replication_factor)
