@@ -173,6 +173,31 @@ class Connection(asyncio.Protocol):
             transport.pause_reading()
 
 
+class _Deaf:
+    """The session of a client that connects while the door is paused.
+
+    uvloop reads once from a new connection, whatever it was asked before: what came is kept.
+    """
+
+    paused = True
+    is_idle = True
+
+    def __init__(self) -> None:
+        self.unheard = bytearray()
+
+    def receive(self, data: bytes) -> None:
+        self.unheard += data
+
+    def pause(self) -> None:
+        pass
+
+    def resume(self) -> None:
+        pass
+
+    def closed(self) -> None:
+        pass
+
+
 SessionFactory: TypeAlias = Callable[[Connection], Session]
 
 
@@ -259,7 +284,10 @@ class Listener:
     def resume(self) -> None:
         """Go on after `pause`."""
         self.is_paused = False
-        for connection in self._connections:
+        for connection in list(self._connections):
+            if isinstance(deaf := connection.session, _Deaf):
+                connection.session = self._session(connection)
+                connection.data_received(bytes(deaf.unheard))
             connection._regulate()  # noqa: SLF001 - Two halves of one shell.
         self._flush()
 
@@ -278,10 +306,7 @@ class Listener:
             return
         self.accepted += 1
         self._connections[connection] = None
-        connection.session = self._session(connection)
-        if self.is_paused:
-            # Soon: uvloop begins to read after `connection_made`, whatever was asked in it.
-            self._loop.call_soon(connection._regulate)  # noqa: SLF001 - Halves of one shell.
+        connection.session = _Deaf() if self.is_paused else self._session(connection)
 
     def ended(self, connection: Connection) -> None:
         """Forget a connection."""
