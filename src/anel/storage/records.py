@@ -12,8 +12,10 @@ inherits the rest, so that the simulation runs the very code that serves::
 tombstone records: one get, one put, nothing built that is not stored.
 """
 
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from struct import Struct
 from typing import TypeAlias
 
 import mmh3
@@ -60,7 +62,11 @@ Changes: TypeAlias = Sequence[tuple[bytes, bytes | None]]
 """(key, value) pairs; None removes the key."""
 
 _ROW_KIND = ROW[0]
+_SIMPLE_ROW = bytes((row.FORMAT, row.SIMPLE))
 _KINDS = (PARTITION_DELETION, RANGE_DELETION, STATIC, ROW)
+_PREFIX = Struct(">16sH6xH").unpack_from  # Table, the token's head, the partition key's size.
+_RECORD = Struct(">HHB").unpack_from  # Number of records; of the first: size of sub, kind.
+_U32 = Struct(">I").unpack_from
 _hash128 = mmh3.hash128
 
 
@@ -78,6 +84,7 @@ class RecordStore(ABC):
     def __init__(self, now_ns: Callable[[], int], commit: GroupCommit) -> None:
         self._now_ns = now_ns
         self.commit = commit
+        self._tracks = commit.tracks
         self.damage = ""
         self.found_corrupt = False
         self.scrub_corrections = 0
@@ -149,54 +156,58 @@ class RecordStore(ABC):
     def apply(self, mutation: bytes) -> int | None:
         """Merge a mutation into the store; see the port."""
         try:
-            key_end = 34 + (mutation[32] << 8 | mutation[33])
-            sub_at = key_end + 4
-            value_at = sub_at + (mutation[key_end + 2] << 8 | mutation[key_end + 3]) + 4
-            kind = mutation[sub_at]
-        except IndexError as error:
+            table, leaf, key_size = _PREFIX(mutation, 8)
+            at = 34 + key_size
+            count, sub_size, kind = _RECORD(mutation, at)
+            value_at = at + 8 + sub_size
+            value_size = _U32(mutation, value_at - 4)[0]
+        except struct.error as error:
             raise CorruptData("mutation bytes end too early") from error
-        summary = self._tables.get(mutation[8:24])
+        summary = self._tables.get(table)
         new = mutation[value_at:]
         if (
-            kind != _ROW_KIND
+            count != 1
+            or kind != _ROW_KIND
+            or len(new) != value_size
+            or value_size < row.HEADER_SIZE
             or summary is None
             or summary.has_fronts
-            or mutation[key_end : key_end + 2] != b"\x00\x01"
-            or int.from_bytes(mutation[value_at - 4 : value_at], "big") != len(new)
-            or new[:2] != b"\x01\x01"
+            or new[:2] != _SIMPLE_ROW
         ):
             return self._apply_any(mutation)
-        key = mutation[8:key_end] + mutation[sub_at : value_at - 4]
+        key = mutation[8:at] + mutation[at + 4 : value_at - 4]
+        return self._apply_row(summary, leaf >> LEAF_SHIFT, key, new)
+
+    def _apply_row(
+        self, summary: TableSummary, leaf: int, key: bytes, new: bytes
+    ) -> int | None:
+        """Merge one SIMPLE row of a known table that has no tombstone records."""
         try:
             old = self._get(key)
-        except Exception as error:  # RocksDB's errors have no class.
+        except Exception as error:
             raise self._fault(error) from error
-        leaf = (mutation[24] << 8 | mutation[25]) >> LEAF_SHIFT
-        if old is None:
-            hidden = None
-            merged = new
-        else:
+        hidden = None
+        if old is not None and not _supersedes(new, old):
             hidden = row.dominant(old, new)
-            merged = row.merge(old, new)
-            if merged == old:
+            new = row.merge(old, new)
+            if new == old:
                 return hidden
-        if len(merged) > ROW_BYTES_MAX or summary.states[leaf] != DIRTY:
-            self._store([(key, old or b"", merged)])
+        if len(new) > ROW_BYTES_MAX or summary.states[leaf] != DIRTY:
+            self._store([(key, old or b"", new)])
             return hidden
         try:
-            self._put(key, merged)
-        except Exception as error:  # As above.
+            self._put(key, new)
+        except Exception as error:
             raise self._fault(error) from error
         seed = HASH_SEED + len(key)
         if old is None:
-            summary.leaves[leaf] ^= _hash128(key + merged, seed)
+            summary.leaves[leaf] ^= _hash128(key + new, seed)
             summary.records[leaf] += 1
             summary.rows += 1
         else:
-            summary.leaves[leaf] ^= _hash128(key + merged, seed) ^ _hash128(key + old, seed)
-        commit = self.commit
-        if commit.tracks:
-            commit.fresh.add(key)
+            summary.leaves[leaf] ^= _hash128(key + new, seed) ^ _hash128(key + old, seed)
+        if self._tracks:
+            self.commit.fresh.add(key)
         return hidden
 
     def get(self, key: bytes) -> bytes | None:
@@ -356,6 +367,16 @@ class RecordStore(ABC):
 
 
 _NOTHING = TableSummary(bytes(TABLE_SIZE))  # Of every unknown table; never written to.
+
+
+def _supersedes(new: bytes, old: bytes) -> bool:
+    """Tell whether a SIMPLE row replaces the stored one whole: nearly every overwrite."""
+    shape_end: int = 14 + _U32(new, 10)[0]
+    return (
+        old[10:shape_end] == new[10:shape_end]
+        and old[:2] == _SIMPLE_ROW
+        and new[2:10] > old[2:10]
+    )
 
 
 def _check(sub: bytes, value: bytes) -> None:
