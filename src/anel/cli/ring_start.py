@@ -1,6 +1,6 @@
 """Brings the ring of one data folder up and says so: the second half of `anel up`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anel.cli import leftovers
 from anel.cli.data_folder import DataFolder, make_ring, place
@@ -12,6 +12,9 @@ from anel.cli.ready_table import ready_json, ready_text
 from anel.cli.supervisor import Supervisor
 from anel.cli.up import Say, Show
 from anel.cli.up_options import UpOptions
+
+if TYPE_CHECKING:
+    from anel.cli.node_thread import InProcess
 
 
 def start_ring(
@@ -38,7 +41,8 @@ def start_ring(
         leftovers.clear(ring, folder, say)
         offset, moved = choose_offset(len(ring["nodes"]), options.port_offset)
         place(folder, ring, offset, options.durability)
-        members = _members(folder, ring, engines, options)
+        shared = _in_process(folder, ring) if options.in_process else None
+        members = _members(folder, ring, engines, shared)
         supervisor = Supervisor(folder, ring, members, say=say, started_at=started_at)
     except BaseException:
         folder.unlock()
@@ -51,20 +55,35 @@ def start_ring(
         all_up = all(member.state == SERVING for member in members)
         show(text(folder, ring, supervisor), all_up)
 
-    return EXIT_WELL if supervisor.run(started) else EXIT_FAILED
+    if shared is None:
+        return EXIT_WELL if supervisor.run(started) else EXIT_FAILED
+    shared.wake = supervisor.wake
+    try:
+        return EXIT_WELL if supervisor.run(started) else EXIT_FAILED
+    finally:
+        shared.close()
+
+
+def _in_process(folder: DataFolder, ring: dict[str, Any]) -> "InProcess":
+    from anel.cli.node_thread import InProcess
+
+    return InProcess([folder.node_folder(node["node"]) for node in ring["nodes"]])
 
 
 def _members(
-    folder: DataFolder, ring: dict[str, Any], engines: list[NodeProcess], options: UpOptions
+    folder: DataFolder,
+    ring: dict[str, Any],
+    engines: list[NodeProcess],
+    shared: "InProcess | None",
 ) -> list[Member]:
-    if options.in_process:
+    if shared is not None:
         from anel.cli.node_thread import NodeThread
 
         return [
             Member(
                 node["node"],
                 node,
-                NodeThread(folder.node_folder(node["node"])),
+                NodeThread(node["node"], folder.node_folder(node["node"]), shared),
                 where=folder.option,
             )
             for node in ring["nodes"]

@@ -1,7 +1,7 @@
 """One node of a ring in this process: started, broken and mended from any thread."""
 
 from asyncio import AbstractEventLoop
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from anel.config import NodeConfig
@@ -74,7 +74,7 @@ class LocalNode:
     def kill(self) -> None:
         """End the node as `kill -9` would: no flush, no goodbye. Nothing happens if it is."""
         self._is_paused = False
-        self._thread.call(self.server.kill)
+        self._call(self.server.kill)
 
     def start(self) -> None:
         """Start a stopped node; returns when it serves.
@@ -87,17 +87,25 @@ class LocalNode:
     def pause(self) -> None:
         """Be silent with all connections open, as a stopped process would."""
         self._is_paused = True
-        self._thread.call(self.server.pause)
+        self._call(self.server.pause)
 
     def resume(self) -> None:
         """Go on after `pause`."""
         self._is_paused = False
-        self._thread.call(self.server.resume)
+        self._call(self.server.resume)
 
     def cut_off(self, peers: Iterable[NodeId]) -> None:
         """Exchange nothing with these nodes, and with no others; lasts through restarts."""
         wanted = list(peers)
-        self._thread.call(lambda: self.server.cut_off(wanted))
+        self._call(lambda: self.server.cut_off(wanted))
+
+    def _call(self, function: Callable[[], None]) -> None:
+        def speaking() -> None:
+            # What is set going here, such as callbacks that were held back, is the node's too.
+            self._tap.speaking(self.index)
+            function()
+
+        self._thread.call(speaking)
 
     async def begin(self) -> None:
         """Start on the ring's loop, in a task of its own."""

@@ -1,12 +1,13 @@
 """Keeps the last log lines of each node of this process; the host's logging notices nothing.
 
 A node's callbacks run in the context in which it was started, so a context variable tells whose
-line it is. While a ring lives the logger `anel` lets INFO through to the ring; what reaches the
-handlers of the host is what would have reached them without it, and at the end all is put back.
+line it is. What a node says goes to its ring alone and to no handler of the host; what others
+say through the logger `anel` goes where it went before. At the end all is put back.
 """
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from contextvars import ContextVar
 
 LINES_KEPT = 500
@@ -17,7 +18,9 @@ _speaker: ContextVar["tuple[LogTap, int] | None"] = ContextVar("anel_speaker", d
 class LogTap:
     """The log lines of one ring's nodes."""
 
-    def __init__(self, nodes: int) -> None:
+    def __init__(self, nodes: int, *, also: Callable[[int, str], None] | None = None) -> None:
+        """Open a tap for nodes 0 to `nodes` - 1; `also` is given each node's lines."""
+        self._also = also
         self._lines: list[deque[str]] = [deque(maxlen=LINES_KEPT) for _ in range(nodes)]
         _splitter.open()
 
@@ -32,6 +35,8 @@ class LogTap:
     def keep(self, node: int, line: str) -> None:
         """Keep a line."""
         self._lines[node].append(line)
+        if self._also is not None:
+            self._also(node, line)
 
     def close(self) -> None:
         """Put logging back when no ring is left."""
@@ -77,6 +82,7 @@ class _Splitter(logging.Handler):
         speaker = _speaker.get()
         if speaker is not None:
             speaker[0].keep(speaker[1], self.format(record))
+            return
         parent = self._logger.parent
         if self._propagated and parent is not None and record.levelno >= self._passed_from:
             parent.callHandlers(record)
