@@ -13,12 +13,13 @@ from rich.table import Table
 
 from demo import loading
 from demo.characters import characters
-from demo.ring import DemoRing, found_or_fresh
+from demo.ring import CommandFailed, DemoRing, found_or_fresh
 
 NODES = 3
 VICTIM = 1
 KILL_AT, RETURN_AT = 0.35, 0.65  # Parts of the load.
 SYNC_WAIT_S = 120.0
+POLL_S = 0.01
 
 
 class Story:
@@ -30,6 +31,7 @@ class Story:
         self.console = console
         self.addresses = ring.addresses()
         self.written = 0
+        self.order_failed: CommandFailed | None = None
 
     @contextmanager
     def bar(self, what: str) -> Iterator[loading.Progress]:
@@ -50,8 +52,12 @@ class Story:
             (RETURN_AT, self.ring.start, f"node {VICTIM} is back"),
         ):
             while self.written < part * len(self.pairs):
-                time.sleep(0.01)
-            order(VICTIM)
+                time.sleep(POLL_S)
+            try:
+                order(VICTIM)
+            except CommandFailed as error:  # Raised again where the load ends.
+                self.order_failed = error
+                return
             self.say(f"{text}, at {self.written:,} of {len(self.pairs):,} keys")
 
     def load(self) -> tuple[loading.Tally, float]:
@@ -68,6 +74,8 @@ class Story:
             tally = loading.write(self.pairs, self.addresses, count)
         took_s = time.monotonic() - started
         trouble.join(SYNC_WAIT_S)
+        if self.order_failed:
+            raise self.order_failed
         return tally, took_s
 
     def checks(self) -> Iterator[tuple[str, loading.Check]]:

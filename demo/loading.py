@@ -37,8 +37,8 @@ class Tally:
     longest_wait_s: float = 0.0
 
     def failed(self, error: redis.RedisError) -> None:
-        """Count one failed batch under its first words."""
-        name = f"{type(error).__name__}: {str(error).split('(')[0][:60].strip()}"
+        """Count one failed batch by its kind."""
+        name = "connection refused" if "refused" in str(error) else type(error).__name__
         self.failures[name] = self.failures.get(name, 0) + 1
 
 
