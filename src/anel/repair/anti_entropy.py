@@ -159,6 +159,8 @@ class AntiEntropy:
             elif await self._take(turn):
                 if self.is_in_sync:
                     await pause(self._env, self._pause_ms())
+                elif not self._new_turns():
+                    await pause(self._env, RETRY_MS)  # What lacks has no living replica.
             else:
                 self.failures += 1
                 await pause(self._env, self._pause_ms() if self.is_in_sync else RETRY_MS)
@@ -268,11 +270,14 @@ class AntiEntropy:
             and not services.membership.is_recovering(peer)
         ]
 
+    def _new_turns(self) -> list[Turn]:
+        return [turn for turn in self._turns() if turn.key not in self._compared]
+
     def _next_turn(self) -> Turn | None:
         turns = self._turns()
         if not turns:
             return None
-        new = [turn for turn in turns if turn.key not in self._compared]
+        new = self._new_turns()
         self._at += 1
         # Failing ones must not keep the others from their turn, so these go round too.
         chosen = new or turns

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
+from anel.coordinator.coordinator import end_of
+from anel.coordinator.merged_page import MergedPage
 from anel.data import mutation, row
 from anel.data.clustering import encode_bytes
 from anel.data.consistency import ConsistencyLevel
@@ -26,7 +28,7 @@ from anel.ring.allocation import initial_tokens
 from anel.ring.partitioner import murmur3_token
 from anel.ring.ring_view import Location, Member, RingView, ring_view
 from anel.simulation.history import History, Read, Write
-from anel.simulation.world import MS, SimEnv, World
+from anel.simulation.world import EPOCH_US, MS, SimEnv, World
 from anel.storage.memory import MemoryStore
 
 SYNC_MS_MIN = 0.1
@@ -34,14 +36,16 @@ SYNC_MS_MAX = 4.0
 WORK_MS = 200
 TIMING = Timing()
 COLUMN = b"value"
+SHARED_TAG = b"shared"
+PAGE_RECORDS = 3  # Small, so that pages end in the middle of things.
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a ring is built from; planted bugs replace one of them."""
 
-    node: Callable[[SimEnv, MemoryStore, NodeSettings], Node] = Node
     store: Callable[..., MemoryStore] = MemoryStore
+    prepare: Callable[[Node], None] = lambda _: None  # Called with each node before its start.
 
 
 @dataclass(slots=True)
@@ -53,6 +57,7 @@ class Machine:
     store: MemoryStore
     skew_us: int = 0
     generation: int = 0
+    stamp_us: int = 0  # The last timestamp its node gave out, in any of its lives.
     env: SimEnv | None = None
     node: Node | None = None
     random: Random = field(default_factory=Random)
@@ -72,6 +77,12 @@ class SimulatedRing:
         replication: Replication factor of keyspace redis.
         vnodes: Tokens of each node.
         parts: Planted bugs.
+
+    Attributes:
+        history: What the clients did and saw.
+        complaints: Promises of single nodes that were broken.
+        shared: All keys lie in one partition, so that range deletions and pages meet them.
+        anti_entropy: Without it, hints and read repair must heal alone.
     """
 
     def __init__(
@@ -85,6 +96,9 @@ class SimulatedRing:
     ) -> None:
         self.world = world
         self.parts = parts or Parts()
+        self.complaints: list[str] = []
+        self.shared = False
+        self.anti_entropy = True
         self.history = History()
         self.values = 0
         view = _view(world, count, vnodes)
@@ -134,7 +148,10 @@ class SimulatedRing:
             generation=machine.generation,
         )
         machine.env = env
-        machine.node = env.node = self.parts.node(env, machine.store, settings)
+        machine.node = env.node = Node(env, machine.store, settings)
+        self.parts.prepare(machine.node)
+        if not self.anti_entropy:
+            machine.node.anti_entropy.start = lambda: None  # type: ignore[method-assign]
         self.world.attach(env)
         machine.node.start()
         self._tend(machine.store, env)
@@ -190,30 +207,107 @@ class SimulatedRing:
         level: ConsistencyLevel = ConsistencyLevel.QUORUM,
         *,
         delete: bool = False,
-    ) -> Write:
-        """Write a value of its own (or delete) through a node; the history hears how it ends."""
+        ttl_ms: int = 0,
+        timestamp: int | None = None,
+    ) -> None:
+        """Write a value of its own (or delete) through a node; the history hears how it ends.
+
+        Args:
+            machine: Whose node coordinates.
+            key: What to write.
+            level: W.
+            delete: Delete instead.
+            ttl_ms: Time to live; 0: for ever.
+            timestamp: The client's own; None: the server's.
+        """
         node = machine.node
         assert node is not None
-        self.values += 1
-        value = None if delete else b"v%d" % self.values
-        write = Write(key, value, self.world.now_ns)
-        self.history.writes.append(write)
-        now = node.coordinator.now()
-        entry = row.row_deletion(now, now) if value is None else row.cell(COLUMN, value, now)
+        now = self._stamp(machine)
+        stamp = now if timestamp is None else timestamp
+        write = Write(key, None if delete else self._new_value(), self.world.now_ns)
+        if write.value is None:
+            entry = row.row_deletion(stamp, now)
+        elif ttl_ms:
+            write.expires_ms = node.coordinator.now_ms() + ttl_ms
+            entry = row.Entry(
+                row.Kind.EXPIRING,
+                COLUMN,
+                b"",
+                stamp,
+                write.value,
+                write.expires_ms,
+                ttl_ms // 1000,
+                now,
+            )
+        else:
+            entry = row.cell(COLUMN, write.value, stamp)
         table = table_of(node)
-        change = mutation.one_row(now, prefix_of(table, key), sub_of(key), row.encode([entry]))
+        change = mutation.one_row(
+            now, self.prefix(table, key), sub_of(key), row.encode([entry])
+        )
+        self._send(node, change, level, [write], server_stamped=timestamp is None)
+
+    def delete_range(
+        self, machine: Machine, keys: list[bytes], level: ConsistencyLevel
+    ) -> None:
+        """Delete all keys from the least up to the greatest of these, which lie in one partition.
+
+        Args:
+            machine: Whose node coordinates.
+            keys: Every key there is between the two, in order.
+            level: W.
+        """
+        node = machine.node
+        assert node is not None
+        now = self._stamp(machine)
+        table = table_of(node)
+        sub = mutation.range_deletion_sub(sub_of(keys[0])[1:], sub_of(keys[-1])[1:] + b"\xff")
+        value = mutation.encode_deletion(mutation.Deletion(now, now))
+        change = mutation.encode(now, self.prefix(table, keys[0]), [(sub, value)])
+        writes = [Write(key, None, self.world.now_ns) for key in keys]
+        self._send(node, change, level, writes, server_stamped=True)
+
+    def _send(
+        self,
+        node: Node,
+        change: bytes,
+        level: ConsistencyLevel,
+        writes: list[Write],
+        *,
+        server_stamped: bool,
+    ) -> None:
+        self.history.writes += writes
 
         def done(outcome: AnelError | None) -> None:
-            assert write.ended > self.world.now_ns, "a write was answered twice"
-            if outcome is None:
-                write.ended = self.world.now_ns
-                write.acknowledged = True
-            else:
+            for write in writes:
+                if write.acknowledged or write.refused:
+                    self.complaints.append(f"key {write.key!r}: a write was answered twice")
+                if outcome is None:
+                    write.ended = self.world.now_ns
+                    write.acknowledged = True
+                else:
+                    write.refused = isinstance(outcome, Unavailable | Overloaded)
+            if outcome is not None:
                 self._failed(outcome)
-                write.refused = isinstance(outcome, Unavailable | Overloaded)
 
-        node.coordinator.write(table, change, level, done, server_stamped=True)
-        return write
+        node.coordinator.write(
+            table_of(node), change, level, done, server_stamped=server_stamped
+        )
+
+    def _stamp(self, machine: Machine) -> int:
+        node = machine.node
+        assert node is not None
+        now = node.coordinator.now()
+        if now <= machine.stamp_us:
+            self.complaints.append(
+                f"node {machine.index} gave out {now} after {machine.stamp_us}"
+            )
+        machine.stamp_us = now
+        return now
+
+    def _new_value(self) -> bytes:
+        self.values += 1
+        return b"v%d" % self.values
 
     def read(
         self,
@@ -224,21 +318,69 @@ class SimulatedRing:
         """Read a key through a node; the history hears what was seen."""
         node = machine.node
         assert node is not None
-        began = self.world.now_ns
+        began, now_began_ms = self.world.now_ns, node.coordinator.now_ms()
         table = table_of(node)
 
         def done(outcome: bytes | AnelError) -> None:
             if isinstance(outcome, bytes):
-                value = value_of(outcome, self.now_ms())
-                self.history.reads.append(Read(key, value, began, self.world.now_ns))
+                now_ms = node.coordinator.now_ms()
+                value = value_of(outcome, now_ms)
+                self.history.reads.append(
+                    Read(key, value, began, self.world.now_ns, now_began_ms, now_ms)
+                )
             else:
                 self._failed(outcome)
 
-        node.coordinator.read_row(table, prefix_of(table, key) + sub_of(key), level, done)
+        node.coordinator.read_row(table, self.prefix(table, key) + sub_of(key), level, done)
+
+    def scan(self, machine: Machine, keys: list[bytes], level: ConsistencyLevel) -> None:
+        """Read the whole table page by page; the history hears what was seen of these keys."""
+        node = machine.node
+        assert node is not None
+        table = table_of(node)
+        began, now_began_ms = self.world.now_ns, node.coordinator.now_ms()
+        seen: dict[bytes, bytes] = {}
+
+        def take(outcome: MergedPage | AnelError) -> None:
+            if isinstance(outcome, AnelError):
+                self._failed(outcome)
+                return
+            for store_key, stored in outcome.rows:
+                if store_key in seen:
+                    self.complaints.append("a scan saw one row twice")
+                seen[store_key] = stored
+            if outcome.resume is not None:
+                ask(outcome.resume)
+                return
+            now_ms = node.coordinator.now_ms()
+            for key in keys:
+                stored = seen.get(self.prefix(table, key) + sub_of(key), b"")
+                self.history.reads.append(
+                    Read(
+                        key,
+                        value_of(stored, now_ms),
+                        began,
+                        self.world.now_ns,
+                        now_began_ms,
+                        now_ms,
+                    )
+                )
+
+        def ask(start: bytes) -> None:
+            node.coordinator.read_page(
+                table, start, end_of(table.id), level, take, records_max=PAGE_RECORDS
+            )
+
+        ask(table.id)
+
+    def prefix(self, table: Table, key: bytes) -> bytes:
+        """Give the partition of a key."""
+        tag = SHARED_TAG if self.shared else key
+        return mutation.prefix_of(table.id, murmur3_token(tag), tag)
 
     def now_ms(self) -> int:
         """Tell the true wall time in milliseconds."""
-        return self.world.now_ns // MS
+        return (EPOCH_US + self.world.now_ns // 1000) // 1000
 
     def _failed(self, outcome: AnelError) -> None:
         assert isinstance(outcome, RequestFailed), outcome
@@ -254,15 +396,20 @@ class SimulatedRing:
         node = machine.node
         assert node is not None
         table = table_of(node)
-        stored = machine.store.get(prefix_of(table, key) + sub_of(key))
-        return None if stored is None else value_of(stored, self.now_ms())
+        prefix = self.prefix(table, key)
+        stored = machine.store.get(prefix + sub_of(key)) or b""
+        fronts = machine.store.page(prefix, prefix + mutation.STATIC, 1000, 1 << 20).records
+        subs = [(found[len(prefix) :], value) for found, value in fronts]
+        covered = mutation.covered_to(sub_of(key), subs)
+        return value_of(stored, self.now_ms(), covered)
 
     def replicas(self, key: bytes) -> list[Machine]:
         """List the machines that must hold a key."""
         node = next(machine.node for machine in self.machines if machine.node is not None)
         keyspace = node.schema.keyspace(REDIS)
         assert keyspace is not None
-        nodes = node.ring.replicas(murmur3_token(key), keyspace.replication_factor)
+        tag = SHARED_TAG if self.shared else key
+        nodes = node.ring.replicas(murmur3_token(tag), keyspace.replication_factor)
         by_id = {machine.settings.node: machine for machine in self.machines}
         return [by_id[each] for each in nodes]
 
@@ -297,19 +444,14 @@ def table_of(node: Node) -> Table:
     return table
 
 
-def prefix_of(table: Table, key: bytes) -> bytes:
-    """Give the partition of a key."""
-    return mutation.prefix_of(table.id, murmur3_token(key), key)
-
-
 def sub_of(key: bytes) -> bytes:
     """Give the row of a key inside its partition, laid out as the Redis door does."""
     return mutation.ROW + encode_bytes(key) + encode_bytes(b"")
 
 
-def value_of(stored: bytes, now_ms: int) -> bytes | None:
+def value_of(stored: bytes, now_ms: int, covered_to: int | None = None) -> bytes | None:
     """Read what a client sees of a stored row."""
-    cell = row.live(row.decode(stored), now_ms).cells.get((COLUMN, b""))
+    cell = row.live(row.decode(stored), now_ms, covered_to).cells.get((COLUMN, b""))
     return None if cell is None else cell.value
 
 

@@ -3,6 +3,7 @@
 Options are drawn from the seed and can be printed, so that a failing seed explains itself.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -14,6 +15,7 @@ from anel.simulation.world import CALM, MS, Weather, World
 CALM_MS_MAX = 120_000  # Hints, suspicion and anti-entropy all have had their turn by then.
 SETTLE_MS = 500
 STEP_MS_MAX = 25.0
+LOOK_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,12 @@ class Options:
     skew_ms: int  # Clocks are off by up to this.
     delete: float  # Share of writes that delete.
     down_max: int  # How many nodes may be down at once.
+    shared: bool = False  # All keys in one partition.
+    scan: float = 0.0  # Share of reads that read everything, in small pages.
+    range_delete: float = 0.0  # Share of writes that delete a range; only where clocks agree.
+    expiring: float = 0.0  # Share of writes with a time to live.
+    ties: bool = False  # Clients bring timestamps, few different ones.
+    anti_entropy: bool = True  # Without it hints and read repair must heal alone.
 
 
 @dataclass(slots=True)
@@ -72,22 +80,33 @@ def draw_options(seed: int) -> Options:
         late=random.choice((0.0, 0.01, 0.05)),
         late_ms_max=random.choice((50.0, 400.0, 3000.0)),
     )
+    crash = random.choice((0.0, 0.01, 0.05))
+    kill_all = random.choice((0.0, 0.0, 0.01)) if crash else 0.0
+    skew_ms = random.choice((0, 0, 5, 200))
+    shared = random.random() < 0.4
+    ties = random.random() < 0.1
     return Options(
         nodes=nodes,
         replication=3,
         keys=random.choice((3, 8, 30)),
-        operations=random.choice((80, 150, 250)),
+        operations=random.choice((60, 100, 160)),
         level=random.choice(
             (ConsistencyLevel.QUORUM, ConsistencyLevel.QUORUM, ConsistencyLevel.ONE)
         ),
         weather=weather,
-        crash=random.choice((0.0, 0.01, 0.05)),
+        crash=crash,
         restart=random.choice((0.02, 0.1)),
-        kill_all=random.choice((0.0, 0.0, 0.01)),
+        kill_all=kill_all,
         cut=random.choice((0.0, 0.02, 0.05)),
-        skew_ms=random.choice((0, 5, 200)),
-        delete=random.choice((0.0, 0.1, 0.3)),
+        skew_ms=skew_ms,
+        delete=0.0 if ties else random.choice((0.0, 0.1, 0.3)),
         down_max=random.choice((1, 1, 2, nodes)),
+        shared=shared,
+        scan=random.choice((0.0, 0.1, 0.3)),
+        range_delete=random.choice((0.0, 0.1)) if shared and not skew_ms and not ties else 0.0,
+        expiring=0.0 if ties else random.choice((0.0, 0.0, 0.3)),
+        ties=ties,
+        anti_entropy=bool(crash or random.random() < 0.5),
     )
 
 
@@ -112,6 +131,9 @@ class Storm:
             replication=self.options.replication,
             parts=parts,
         )
+        self.ring.shared = self.options.shared
+        self.ring.anti_entropy = self.options.anti_entropy
+        self.keys = [b"k%02d" % number for number in range(self.options.keys)]
         self._random = Random(seed ^ 0x57084)
 
     def run(self) -> Verdict:
@@ -137,12 +159,28 @@ class Storm:
             return
         options, random = self.options, self._random
         machine = random.choice(living)
-        key = b"k%d" % random.randrange(options.keys)
         if random.random() < 0.55:
-            delete = random.random() < options.delete
-            self.ring.write(machine, key, options.level, delete=delete)
+            self._write(machine)
+        elif random.random() < options.scan:
+            self.ring.scan(machine, self.keys, options.level)
         else:
-            self.ring.read(machine, key, options.level)
+            self.ring.read(machine, random.choice(self.keys), options.level)
+
+    def _write(self, machine: Machine) -> None:
+        options, random = self.options, self._random
+        first = random.randrange(len(self.keys))
+        if random.random() < options.range_delete:
+            last = min(len(self.keys), first + random.randint(1, 5))
+            self.ring.delete_range(machine, self.keys[first:last], options.level)
+            return
+        self.ring.write(
+            machine,
+            self.keys[first],
+            options.level,
+            delete=random.random() < options.delete,
+            ttl_ms=random.randint(20, 1500) if random.random() < options.expiring else 0,
+            timestamp=random.randint(1, 3) if options.ties else None,
+        )
 
     def _trouble(self) -> None:
         options, random, ring = self.options, self._random, self.ring
@@ -191,13 +229,13 @@ class Storm:
         world.run(CALM_MS_MAX, self._healed_or_wait())
         return (world.now_ns - began) / MS
 
-    def _healed_or_wait(self):  # type: ignore[no-untyped-def]
+    def _healed_or_wait(self) -> Callable[[], bool]:
         next_look = [0]
 
         def healed() -> bool:
             if self.world.now_ns < next_look[0]:
                 return False
-            next_look[0] = self.world.now_ns + 100 * MS
+            next_look[0] = self.world.now_ns + LOOK_MS * MS
             return self._is_healed()
 
         return healed
@@ -212,7 +250,7 @@ class Storm:
 
     def _judge(self, healed_ms: float) -> Verdict:
         ring, history = self.ring, self.ring.history
-        complaints = []
+        complaints = list(ring.complaints)
         if not self._is_healed():
             serving = len(ring.living())
             complaints.append(
@@ -243,8 +281,8 @@ class Storm:
             held[key] = values[0]
             if any(value != values[0] for value in values):
                 complaints.append(f"key {key!r}: replicas hold {values}")
-        if self.options.level is ConsistencyLevel.QUORUM:
-            return complaints + checker.reads() + checker.final(held)
+        if self.options.level is ConsistencyLevel.QUORUM and not self.options.ties:
+            return complaints + checker.reads() + checker.final(held, self.ring.now_ms())
         return complaints + checker.final_unordered(held)
 
 

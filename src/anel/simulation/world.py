@@ -177,7 +177,11 @@ class World:
         self.schedule(int(delay * MS), establish)
 
     def _retry(self, env: "SimEnv", peer: NodeId) -> None:
-        self.schedule(200 * MS, lambda: env.is_alive and self._connect(env, peer))
+        def again() -> None:
+            if env.is_alive:
+                self._connect(env, peer)
+
+        self.schedule(200 * MS, again)
 
     def _fate(self, source: NodeId, peer: NodeId, number: int) -> tuple[float, float, float]:
         one, two = mmh3.hash64(

@@ -46,9 +46,9 @@ def test_an_unknown_write_may_appear_at_any_time_after_it_began() -> None:
 
 def test_the_final_state_must_hold_the_last_acknowledged_write() -> None:
     checker = HistoryChecker(History([write(b"a", 0, 1), write(b"b", 2, 3)]))
-    assert checker.final({K: b"b"}) == []
-    assert checker.final({K: b"a"})
-    assert checker.final({})
+    assert checker.final({K: b"b"}, 0) == []
+    assert checker.final({K: b"a"}, 0)
+    assert checker.final({}, 0)
 
 
 def test_without_order_only_losses_and_inventions_count() -> None:
@@ -56,3 +56,23 @@ def test_without_order_only_losses_and_inventions_count() -> None:
     assert checker.final_unordered({K: b"a"}) == []
     assert checker.final_unordered({})
     assert checker.final_unordered({K: b"z"})
+
+
+def test_a_later_read_must_not_go_back_behind_an_earlier_one() -> None:
+    writes = [write(b"a", 0, 1), write(b"u", 2)]
+    there, back = Read(K, b"u", 4, 5), Read(K, b"a", 6, 7)
+    assert judge(writes, there, back)
+    assert judge(writes, Read(K, b"u", 4, 8), back) == []
+
+
+def test_a_value_is_seen_until_it_expires_and_not_after() -> None:
+    writes = [Write(K, b"t", 0, 1, acknowledged=True, expires_ms=50)]
+    assert judge(writes, Read(K, b"t", 2, 3, 40, 41)) == []
+    assert judge(writes, Read(K, None, 2, 3, 40, 41))
+    assert judge(writes, Read(K, None, 2, 3, 49, 50)) == []
+    assert judge(writes, Read(K, b"t", 2, 3, 50, 51))
+
+
+def test_an_expired_value_still_hides_what_was_before_it() -> None:
+    writes = [write(b"a", 0, 1), Write(K, b"t", 2, 3, acknowledged=True, expires_ms=50)]
+    assert judge(writes, Read(K, b"a", 4, 5, 60, 61))
