@@ -13,7 +13,7 @@ from anel.coordinator.later import Later
 from anel.coordinator.merged_page import MergedPage
 from anel.coordinator.page import Extent, PageDone, PageOperation
 from anel.coordinator.ports import Hints, Liveness, RingPort, SchemaPort
-from anel.coordinator.read import ReadOperation, RowDone
+from anel.coordinator.read import OwnRead, ReadOperation, RowDone
 from anel.coordinator.replica import Replica
 from anel.coordinator.scan_walk import ScanWalk, TakePage, Walked
 from anel.coordinator.services import (
@@ -35,6 +35,9 @@ from anel.env import Env, NodeId
 from anel.errors import Overloaded, UnknownTable
 from anel.internode.requests import Requests
 from anel.limits import RANGE_RECORDS_MAX
+
+_TWO = ConsistencyLevel.TWO
+_THREE = ConsistencyLevel.THREE
 
 
 class Coordinator:
@@ -139,10 +142,11 @@ class Coordinator:
             return
         services.in_flight += 1
         services.counters.writes += 1
-        if self._clock.last_us > self._clock.ceiling_us:
+        clock = self._clock
+        if clock.last_us > clock.ceiling_us:
             self._hold(keyspace, mutation, level, done, server_stamped=server_stamped)
-            return
-        self._write(keyspace, mutation, level, done, server_stamped=server_stamped)
+        else:
+            self._write(keyspace, mutation, level, done, server_stamped=server_stamped)
 
     def _hold(
         self,
@@ -174,14 +178,7 @@ class Coordinator:
         server_stamped: bool,
     ) -> None:
         services = self._services
-        token = int.from_bytes(mutation[24:32], "big") - TOKEN_BIAS
-        factor = keyspace.replication_factor
-        replicas = self._ring.replicas(token, factor)
-        if (
-            len(replicas) == 1
-            and replicas[0] == self._self_id
-            and (keyspace.first_copy or answers_required(level, factor) == 1)
-        ):
+        if self._is_sole(keyspace, mutation, level):
             SoleWrite(
                 services, keyspace, mutation, level, done=done, server_stamped=server_stamped
             ).start()
@@ -193,6 +190,17 @@ class Coordinator:
             WriteOperation(
                 services, keyspace, mutation, level, done=done, server_stamped=server_stamped
             ).start()
+
+    def _is_sole(self, keyspace: Keyspace, mutation: bytes, level: ConsistencyLevel) -> bool:
+        """Tell whether this node holds the only copy there should be, and that is enough."""
+        if keyspace.replication_factor != 1:
+            return False
+        token = int.from_bytes(mutation[24:32], "big") - TOKEN_BIAS
+        return (
+            self._ring.replicas(token, 1)[0] == self._self_id
+            and ((level is not _TWO and level is not _THREE) or keyspace.first_copy)
+            and not self._replica.is_recovering
+        )
 
     def read_row(
         self, table: Table, key: bytes, level: ConsistencyLevel, done: RowDone
@@ -216,7 +224,6 @@ class Coordinator:
             return
         services.in_flight += 1
         services.counters.reads += 1
-        operation = ReadOperation(services, keyspace, table, level, key, done)
         if (
             not keyspace.first_copy
             and answers_required(level, keyspace.replication_factor) == 1
@@ -225,9 +232,9 @@ class Coordinator:
                 int.from_bytes(key[16:24], "big") - TOKEN_BIAS, keyspace.replication_factor
             )
         ):
-            self._replica.read_row(self._ring.epoch, key, operation.on_own)
+            OwnRead(services, keyspace, table, level, key, done).start()
         else:
-            operation.start()
+            ReadOperation(services, keyspace, table, level, key, done).start()
 
     def read_page(  # noqa: PLR0913, PLR0917 - what a range read is made of.
         self,

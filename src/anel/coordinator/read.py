@@ -30,6 +30,46 @@ _OK = int(Status.OK)
 _OVERLAID = int(Status.OVERLAID)
 
 
+class OwnRead:
+    """One row from this node's own replica, alone enough: no message, no deadline.
+
+    Whenever that answer is not good (damage, tombstones to apply), a `ReadOperation` takes over.
+    """
+
+    __slots__ = ("_done", "_key", "_keyspace", "_level", "_services", "_table")
+
+    def __init__(  # noqa: PLR0917 - on the hot path, called from one place.
+        self,
+        services: Services,
+        keyspace: Keyspace,
+        table: Table,
+        level: ConsistencyLevel,
+        key: bytes,
+        done: RowDone,
+    ) -> None:
+        self._services = services
+        self._keyspace = keyspace
+        self._table = table
+        self._level = level
+        self._key = key
+        self._done = done
+
+    def start(self) -> None:
+        """Read it."""
+        services = self._services
+        services.replica.read_row(services.ring.epoch, self._key, self._take)
+
+    def _take(self, status: Status, value: bytes) -> None:
+        if status is Status.OK:
+            self._services.in_flight -= 1
+            self._done(value)
+            return
+        operation = ReadOperation(
+            self._services, self._keyspace, self._table, self._level, self._key, self._done
+        )
+        operation.go_on_after(status)
+
+
 class ReadOperation(Gathering):
     """One row, from R replicas.
 
@@ -59,13 +99,9 @@ class ReadOperation(Gathering):
         self._values: list[tuple[NodeId, bytes]] = []
         self._merged = b""
 
-    def on_own(self, status: Status, value: bytes) -> None:
-        """Take this node's own answer where it alone is enough: no message, no request id."""
-        if status is Status.OK:
-            self._ended = True
-            self._services.in_flight -= 1
-            self._done(value)
-        elif status is Status.OVERLAID:
+    def go_on_after(self, status: Status) -> None:
+        """Begin where this node's own replica gave no good answer (`OwnRead`)."""
+        if status is Status.OVERLAID:
             self._ended = True
             self._read_overlaid()
         else:

@@ -71,7 +71,7 @@ class Replica:
         self._env = env
         self._store = store
         self._ring = ring
-        self._schema = schema
+        self._table_by_id = schema.table_by_id
         self.mutations = 0
         self.reads = 0
         self.pages = 0
@@ -134,7 +134,7 @@ class Replica:
         if epoch != self._ring.write_epoch:
             done(Status.WRONG_EPOCH, None)
             return
-        table = self._schema.table_by_id(mutation[8:24])
+        table = self._table_by_id(mutation[8:24])
         if table is None:
             done(Status.UNKNOWN_TABLE, None)
             return
@@ -167,9 +167,8 @@ class Replica:
     def read_row(self, epoch: int, key: bytes, done: RowRead) -> None:
         """Read one record; `done` may run before this returns, later when it is not durable."""
         store = self._store
-        status = self._refusal(epoch, key)
-        if status is not None:
-            done(status, b"")
+        if epoch != self._ring.epoch or store.recovering or self._table_by_id(key[:16]) is None:
+            done(self._refusal(epoch, key), b"")
             return
         if self._fenced and key[:16] in self._fenced:
             if not self.fences.hold(key[:16], partial(self.read_row, epoch, key, done)):
@@ -197,11 +196,14 @@ class Replica:
         the last record going backward.
         """
         store = self._store
-        status = self._refusal(page.epoch, page.start)
-        if status is not None:
-            done(status, False, [])
-            return
         table = page.start[:16]
+        if (
+            page.epoch != self._ring.epoch
+            or store.recovering
+            or self._table_by_id(table) is None
+        ):
+            done(self._refusal(page.epoch, table), False, [])
+            return
         if self._fenced and table in self._fenced:
             if not self.fences.hold(table, partial(self.read_page, page, done)):
                 done(Status.OVERLOADED, False, [])
@@ -224,12 +226,13 @@ class Replica:
 
     # ------------------------------------------------------------------ how
 
-    def _refusal(self, epoch: int, key: bytes) -> Status | None:
+    def _refusal(self, epoch: int, key: bytes) -> Status:
+        """Say why a read is not served."""
         if epoch != self._ring.epoch:
             return Status.WRONG_EPOCH
-        if self._schema.table_by_id(key[:16]) is None:
+        if self._table_by_id(key[:16]) is None:
             return Status.UNKNOWN_TABLE
-        return Status.RECOVERING if self._store.recovering else None
+        return Status.RECOVERING
 
     def _is_overlaid(self, key: bytes) -> bool:
         prefix = prefix_of_key(key)

@@ -89,12 +89,8 @@ class SoleWrite:
             self._wait_for_epoch()
             return
         services.in_flight -= 1
-        if status is Status.RECOVERING:
-            services.counters.unavailable += 1
-            self._done(Unavailable(self._level, 1, 0, recovering=1))
-        else:
-            services.counters.write_failures += 1
-            self._done(WriteFailed(refusal_text([status])))
+        services.counters.write_failures += 1
+        self._done(WriteFailed(refusal_text([status])))
 
     def _wait_for_epoch(self) -> None:
         """Writes are locked while the ring changes: go on as a write with a deadline."""
@@ -162,12 +158,11 @@ class WriteOperation:
         services = self._services
         replicas = self._replicas()
         able = [node for node in replicas if services.counts(node)]
-        is_any = self._level is ConsistencyLevel.ANY
-        if len(able) < self._required and not is_any:
+        if len(able) < self._required and self._level is not ConsistencyLevel.ANY:
             self._refuse_unavailable(replicas, len(able))
             return
         self._round = self._deadline = services.requests.start(self, WRITE_TIMEOUT_MS)
-        self._send(replicas)
+        self._send(replicas, able)
 
     # ------------------------------------------------------------------ rounds
 
@@ -175,8 +170,13 @@ class WriteOperation:
         factor = self._keyspace.replication_factor
         return self._services.ring.replicas(token_of(self._mutation), factor)
 
-    def _send(self, replicas: tuple[NodeId, ...]) -> None:
-        """Send to everyone who can be reached, hint for the others, then write here."""
+    def _send(self, replicas: tuple[NodeId, ...], able: Sequence[NodeId] = ()) -> None:
+        """Send to everyone who can be reached, hint for the others, then write here.
+
+        Args:
+            replicas: All of them.
+            able: Those known to be alive, so that membership is not asked again.
+        """
         services = self._services
         self_id = services.self_id
         is_alive = services.liveness.is_alive
@@ -186,7 +186,7 @@ class WriteOperation:
         waiting = self._waiting = []
         unreached = []
         for node in replicas:
-            if node == self_id or (is_alive(node) and send(node, message)):
+            if node == self_id or ((node in able or is_alive(node)) and send(node, message)):
                 waiting.append(node)
             else:
                 unreached.append(node)
@@ -222,6 +222,7 @@ class WriteOperation:
         self._round = requests.again(self)
         self._waiting = []
         self._acks = 0
+        self._counted_hints = 0
         self._dominant = NO_DOMINANT
         self._refusals = []
 

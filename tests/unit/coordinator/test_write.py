@@ -424,3 +424,17 @@ def test_a_planted_bug_that_acks_before_the_sync_would_be_seen() -> None:
 
     node.replica.mutate = hasty  # type: ignore[method-assign]
     assert node.put(b"soap") == [None]  # What the tests above forbid.
+
+
+def test_one_copy_that_is_recovering_takes_nothing_it_calls_undone() -> None:
+    cluster = Cluster(nodes=1, replication=1)
+    cluster.nodes[0].store.start_recovering("test")
+    cluster.nodes[0].put(b"soap")
+    assert cluster.nodes[0].has() is None
+
+
+def test_a_write_to_two_copies_where_one_is_the_factor_is_unavailable() -> None:
+    cluster = Cluster(nodes=1, replication=1)
+    (outcome,) = cluster.nodes[0].put(b"soap", ConsistencyLevel.TWO)
+    assert isinstance(outcome, Unavailable)
+    assert (outcome.required, outcome.alive) == (2, 1)
