@@ -247,7 +247,7 @@ def _describe(report: NodeReport, endpoint: Endpoint) -> None:
     report.rows = int(states.get("rows", -1))
     report.disk_bytes = int(states.get("disk_bytes", -1))
     report.hints = int(states.get("hints", -1))
-    report.in_sync = bool(int(states.get("in_sync", 0)))
+    report.in_sync = endpoint.is_alive and bool(int(states.get("in_sync", 0)))
     report.damage = str(states.get("damage", ""))
 
 

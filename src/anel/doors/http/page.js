@@ -34,8 +34,8 @@
     put(field("rows"), count(node.rows));
     put(field("disk"), bytes(node.disk_bytes));
     put(field("hints"), count(node.hints));
-    put(field("sync"), node.in_sync ? "yes" : "not yet");
-    for (const arc of map.querySelectorAll(`.arc[data-node="${row.dataset.node}"]`))
+    put(field("sync"), node.in_sync ? "yes" : node.state === "dead" ? "-" : "not yet");
+    for (const arc of map.querySelectorAll(`svg [data-node="${row.dataset.node}"]`))
       arc.classList.toggle("down", !reachable(node.state));
   };
 
@@ -87,7 +87,7 @@
         item.textContent = line;
         return item;
       }));
-    put(byId("next"), status.next_step);
+    put(byId("next"), status.next_step && `Next: ${status.next_step}`);
   };
 
   const look = async () => {

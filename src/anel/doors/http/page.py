@@ -49,11 +49,19 @@ def page(status: StatusReport, ring: RingReport) -> Response:
 </header>
 <p id="lost" role="alert" hidden></p>
 <main>
+<div>
 <section class="map" aria-label="Ring">
 {picture(ranges, up=up, title=title) if ranges else ""}
 <p class="hub"><b id="up-count">{sum(up)} of {len(nodes)}</b><span>nodes up</span>
 <small>epoch {status.epoch}</small></p>
 </section>
+<section class="behind">
+<h2>Not yet everywhere</h2>
+<ul id="behind">{"".join(f"<li>{escape(line)}</li>" for line in _behind(status))}</ul>
+<p id="next">{escape("Next: " + status.next_step if status.next_step else "")}</p>
+</section>
+</div>
+<div>
 <section class="nodes">
 <h2>Nodes</h2>
 <div class="scroll"><table>
@@ -76,11 +84,6 @@ a node owns first. Hints: writes kept for nodes that were away.</p>
 {"".join(_keyspace_row(keyspace) for keyspace in status.keyspaces)}
 </tbody></table></div>
 </section>
-<section class="behind">
-<h2>Not yet everywhere</h2>
-<ul id="behind">{"".join(f"<li>{escape(line)}</li>" for line in _behind(status))}</ul>
-<p id="next">{escape(status.next_step)}</p>
-</section>
 <section class="lookup">
 <h2>Where is a key?</h2>
 <form action="/lookup" method="get">
@@ -91,6 +94,7 @@ a node owns first. Hints: writes kept for nodes that were away.</p>
 </form>
 <p id="found" role="status"></p>
 </section>
+</div>
 </main>
 <footer>
 <nav aria-label="As data"><a href="/status">status</a> <a href="/ring">ring</a>
@@ -158,8 +162,14 @@ def _node_row(number: int, node: NodeReport) -> str:
         f"{_SIGNS.get(node.state, '?')} {escape(node.state)}</td>"
         f"<td><code>{escape(node.doors.get('resp', '-'))}</code></td>"
         f'<td class="num">{node.share * 100:.1f} %</td>{figures}'
-        f'<td data-field="sync">{"yes" if node.in_sync else "not yet"}</td></tr>'
+        f'<td data-field="sync">{_sync_text(node)}</td></tr>'
     )
+
+
+def _sync_text(node: NodeReport) -> str:
+    if node.in_sync:
+        return "yes"
+    return "-" if node.state == "dead" else "not yet"
 
 
 def _keyspace_row(keyspace: KeyspaceReport) -> str:

@@ -61,7 +61,10 @@ def picture(ranges: Sequence[tuple[int, int]], *, up: Sequence[bool], title: str
         )
         if arc.end - arc.start >= _LABELLED_MIN:
             x, y = _point((arc.start + arc.end) / 2, _LABEL)
-            parts.append(f'<text class="mark" x="{x:.1f}" y="{y:.1f}">{arc.node}</text>')
+            parts.append(
+                f'<text class="mark{state}" data-node="{arc.node}" x="{x:.1f}" y="{y:.1f}">'
+                f"{arc.node}</text>"
+            )
     parts.append("</svg>")
     return "".join(parts)
 
