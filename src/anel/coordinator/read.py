@@ -33,7 +33,7 @@ _OVERLAID = int(Status.OVERLAID)
 class OwnRead:
     """One row from this node's own replica, alone enough: no message, no deadline.
 
-    Whenever that answer is not good (damage, tombstones to apply), a `ReadOperation` takes over.
+    Whenever that answer is not good (damage, tombstones to apply), `ReadOperation` takes over.
     """
 
     __slots__ = ("_done", "_key", "_keyspace", "_level", "_services", "_table")
