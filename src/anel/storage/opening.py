@@ -78,18 +78,30 @@ def _manifest_damage(folder: StoreFolder, mark: Mark) -> str:
 
 
 def _open_whole(folder: StoreFolder, mark: Mark, now_ns: int) -> Opened | str:
+    """Open what looks whole; give the damage instead if it turns out not to be."""
+    database = None
     try:
         database = open_database(folder.database, folder.options, create=False)
+        sequence = database.latest_sequence_number()
+        if sequence >= mark.sequence:
+            return _begin_ledger(folder, database, now_ns)
+        damage = f"the commit log ends at change {sequence}; {mark.sequence} had been synced"
     except Exception as error:
         damage = damage_in(error)
-        if damage:
-            return damage
-        raise DiskFailed(f"the store in {folder.live} cannot be opened: {error}") from error
-    sequence = database.latest_sequence_number()
-    if sequence < mark.sequence:
+        if not damage:
+            raise DiskFailed(f"the store in {folder.live} cannot be opened: {error}") from error
+    if database is not None:
+        release(database)
+    return damage
+
+
+def release(database: Rdict) -> str:
+    """Close a database even when writing what is in memory fails; give the damage met, or ""."""
+    try:
         database.close()
-        return f"the commit log ends at change {sequence} and {mark.sequence} had been synced"
-    return _begin_ledger(folder, database, now_ns)
+    except Exception as error:  # noqa: BLE001  # All that is left to do is to tell.
+        return damage_in(error) or f"the disk refused the last writes: {error}"
+    return ""
 
 
 def _create(folder: StoreFolder, damage: str, now_ns: int) -> Opened:

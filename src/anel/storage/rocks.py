@@ -17,10 +17,10 @@ from pathlib import Path
 
 from rocksdict import Rdict, RdictIter, WriteBatch
 
-from anel.errors import CorruptData, DiskFailed, Overloaded
+from anel.errors import AnelError, CorruptData, DiskFailed, Overloaded
 from anel.storage.commit import Durability, GroupCommit
 from anel.storage.folder import StoreFolder
-from anel.storage.opening import Opened, damage_in, open_folder
+from anel.storage.opening import Opened, damage_in, open_folder, release
 from anel.storage.records import Changes, RecordStore
 from anel.storage.rocks_options import STATES_FAMILY
 from anel.storage.store import Page, Record
@@ -106,20 +106,34 @@ class RocksStore(RecordStore):
         return self._disk_bytes
 
     def close(self, *, flush: bool = True) -> None:
-        """Give the files back. End the syncer first: no fsync may be under way."""
+        """Give the files back. End the syncer first: no fsync may be under way.
+
+        Raises:
+            DiskFailed: The disk refused the last writes or the last fsync; the files are given
+                back all the same. Damage met now is noted for the next open.
+        """
         assert self._is_open, "closed twice"
         self._is_open = False
         self.commit.close()
-        if flush and not self.found_corrupt:
-            self._upkeep.checkpoint_all()
-            self._sync()
-            self._ledger.sync()
-        self._ledger.close()
-        del self._states_handle
-        del self._get, self._put
+        try:
+            if flush and not self.found_corrupt:
+                self._upkeep.checkpoint_all()
+                self._sync()
+                self._ledger.sync()
+        except Exception as error:
+            raise self._fault(error) from error
+        finally:
+            self._ledger.close()
+            self._close_database()
+            self._folder.close()
+
+    def _close_database(self) -> None:
+        del self._states_handle, self._get, self._put
         self._states.close()
-        self._database.close()
-        self._folder.close()
+        damage = release(self._database)
+        if damage:
+            self._folder.note_damage(damage)
+        del self._states, self._database
 
     # What `RecordStore` asks for.
 
@@ -196,6 +210,8 @@ class RocksStore(RecordStore):
             raise self._fault(error) from error
 
     def _fault(self, error: Exception) -> Exception:
+        if isinstance(error, AnelError):
+            return error
         text = str(error)
         damage = damage_in(error)
         if damage:
