@@ -136,11 +136,12 @@ def up(**given: Any) -> int:  # noqa: ANN401
 @_data
 @click.option("--delete-data", is_flag=True, help="Delete the ring's data too; asks first.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def down(*, data: str, delete_data: bool, yes: bool) -> int:
+@_json
+def down(*, data: str, delete_data: bool, yes: bool, as_json: bool) -> int:
     """Stop the ring that `anel up` runs in a folder."""
     from anel.cli.down import down as take_down
 
-    return take_down(data, delete_data=delete_data, yes=yes)
+    return take_down(data, delete_data=delete_data, yes=yes, as_json=as_json)
 
 
 def _order(what: str, text: str) -> None:
@@ -173,9 +174,9 @@ _order("resume", "Let a paused node NODE go on.")
 )
 def node(path: Path) -> int:
     """Run one node in the foreground until Ctrl-C."""
-    from anel.runtime import process
+    from anel.runtime.process import main as run_node
 
-    return int(process.main(["--config", str(path)]) or 0)
+    return run_node(["--config", str(path)])
 
 
 @cli.command()

@@ -3,16 +3,18 @@
 import contextlib
 import shutil
 import sys
+from typing import Any
 
 from anel.cli.control import tell
 from anel.cli.data_folder import DataFolder
 from anel.cli.failures import EXIT_FAILED, EXIT_WELL, CommandFailed, NothingRuns
+from anel.cli.screen import emit
 from anel.cli.up import write
 
 OWN_FILES = ("ring.json", "ring.json.new", "up.lock", "up.sock", "up.log")
 
 
-def down(data: str, *, delete_data: bool, yes: bool) -> int:
+def down(data: str, *, delete_data: bool, yes: bool, as_json: bool = False) -> int:
     """Stop the ring; give the exit code."""
     folder = DataFolder(data)
     if folder.read() is None:
@@ -20,17 +22,27 @@ def down(data: str, *, delete_data: bool, yes: bool) -> int:
     if delete_data and not yes and not _agreed(folder):
         write("nothing was stopped or deleted")
         return EXIT_FAILED
+    done = [_stop(folder)]
+    if delete_data:
+        _delete(folder)
+        done.append("its data is deleted")
+    answer: dict[str, Any] = {
+        "data": str(folder.path),
+        "deleted": delete_data,
+        "text": "; ".join(done),
+    }
+    emit(answer, as_json=as_json, text=lambda: str(answer["text"]))
+    return EXIT_WELL
+
+
+def _stop(folder: DataFolder) -> str:
     try:
         tell(folder, {"do": "stop"})
-        write(f"the ring in {folder.path} has stopped")
     except NothingRuns:
         if folder.is_locked():
             raise
-        write(f"no ring runs on {folder.path}")
-    if delete_data:
-        _delete(folder)
-        write(f"its data in {folder.path} is deleted")
-    return EXIT_WELL
+        return f"no ring runs on {folder.path}"
+    return f"the ring in {folder.path} has stopped"
 
 
 def _agreed(folder: DataFolder) -> bool:

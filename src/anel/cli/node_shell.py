@@ -14,9 +14,9 @@ WORD = b"!"
 
 def main() -> None:
     """Load a node's modules and become a node."""
-    from anel.runtime import process
+    from anel.runtime.process import main as run_node
 
-    become(process.main)
+    become(run_node)
 
 
 def become(run: Callable[[list[str]], int]) -> None:
