@@ -17,7 +17,7 @@ from anel.coordinator.coordinator import end_of
 from anel.coordinator.merged_page import MergedPage
 from anel.data import mutation, row
 from anel.data.clustering import encode_bytes
-from anel.data.consistency import ConsistencyLevel
+from anel.data.consistency import ConsistencyLevel, required
 from anel.data.schema import REDIS, REDIS_TABLE, Table
 from anel.env import NodeId
 from anel.errors import AnelError, Overloaded, RequestFailed, Unavailable
@@ -80,6 +80,7 @@ class SimulatedRing:
 
     Attributes:
         history: What the clients did and saw.
+        sync_ms_max: How long the slowest sync takes.
         complaints: Promises of single nodes that were broken.
         shared: All keys lie in one partition, so that range deletions and pages meet them.
         anti_entropy: Without it, hints and read repair must heal alone.
@@ -96,6 +97,8 @@ class SimulatedRing:
     ) -> None:
         self.world = world
         self.parts = parts or Parts()
+        self.replication = replication
+        self.sync_ms_max = SYNC_MS_MAX
         self.complaints: list[str] = []
         self.shared = False
         self.anti_entropy = True
@@ -121,7 +124,7 @@ class SimulatedRing:
         return Machine(index, settings, store, random=random)
 
     def _sync(self, random: Random, complete: Callable[[], None]) -> None:
-        span = SYNC_MS_MAX - SYNC_MS_MIN
+        span = self.sync_ms_max - SYNC_MS_MIN
         self.world.schedule(int((SYNC_MS_MIN + random.random() * span) * MS), complete)
 
     # ------------------------------------------------------------------ machines
@@ -278,7 +281,14 @@ class SimulatedRing:
     ) -> None:
         self.history.writes += writes
 
+        copies = required(level, self.replication)
+
         def done(outcome: AnelError | None) -> None:
+            if outcome is None and self._holders(change) < copies:
+                self.complaints.append(
+                    f"key {writes[0].key!r}: acknowledged with {self._holders(change)} durable "
+                    f"copies, not {copies}"
+                )
             for write in writes:
                 if write.acknowledged or write.refused:
                     self.complaints.append(f"key {write.key!r}: a write was answered twice")
@@ -293,6 +303,18 @@ class SimulatedRing:
         node.coordinator.write(
             table_of(node), change, level, done, server_stamped=server_stamped
         )
+
+    def _holders(self, change: bytes) -> int:
+        # Counts what no crash could take back just now, on machines that are up or down.
+        sent = mutation.decode(change)
+        sub, value = sent.records[0]
+        key = sent.prefix + sub
+        holders = 0
+        for machine in self.machines:
+            held = machine.store.durable(key)
+            if held is not None and _includes(sub, held, value):
+                holders += 1
+        return holders
 
     def _stamp(self, machine: Machine) -> int:
         node = machine.node
@@ -453,6 +475,15 @@ def value_of(stored: bytes, now_ms: int, covered_to: int | None = None) -> bytes
     """Read what a client sees of a stored row."""
     cell = row.live(row.decode(stored), now_ms, covered_to).cells.get((COLUMN, b""))
     return None if cell is None else cell.value
+
+
+def _includes(sub: bytes, held: bytes, value: bytes) -> bool:
+    # A write issued again has a later stamp; one that a later write of its slot replaced, too.
+    if sub[:1] != mutation.ROW:
+        return held >= value
+    return mutation.merge_record(sub, held, value) == held or row.stamp_of(
+        held
+    ) >= row.stamp_of(value)
 
 
 def _view(world: World, count: int, vnodes: int) -> RingView:

@@ -15,6 +15,8 @@ from anel.simulation.world import CALM, MS, Weather, World
 CALM_MS_MAX = 120_000  # Hints, suspicion and anti-entropy all have had their turn by then.
 SETTLE_MS = 500
 STEP_MS_MAX = 25.0
+SOON_MS = 30.0  # Trouble strikes between operations, not after them.
+TTL_MS_MAX = 500
 LOOK_MS = 500
 
 
@@ -30,7 +32,7 @@ class Options:
     weather: Weather
     crash: float  # Chance per operation that a node is killed.
     restart: float  # Chance per operation that a killed node comes back.
-    kill_all: float  # Chance per operation that every node is killed at once.
+    power_cut: float  # Chance per operation that all nodes die at once, and soon start again.
     cut: float  # Chance per operation that a link, or a node, is cut off; likewise healed.
     skew_ms: int  # Clocks are off by up to this.
     delete: float  # Share of writes that delete.
@@ -40,6 +42,7 @@ class Options:
     range_delete: float = 0.0  # Share of writes that delete a range; only where clocks agree.
     expiring: float = 0.0  # Share of writes with a time to live.
     ties: bool = False  # Clients bring timestamps, few different ones.
+    sync_ms: float = 4.0  # The slowest fsync.
     anti_entropy: bool = True  # Without it hints and read repair must heal alone.
 
 
@@ -81,8 +84,8 @@ def draw_options(seed: int) -> Options:
         late_ms_max=random.choice((50.0, 400.0, 3000.0)),
     )
     crash = random.choice((0.0, 0.01, 0.05))
-    kill_all = random.choice((0.0, 0.0, 0.01)) if crash else 0.0
-    skew_ms = random.choice((0, 0, 5, 200))
+    power_cut = random.choice((0.0, 0.03)) if crash else 0.0
+    skew_ms = random.choice((0, 0, 5, 300))
     shared = random.random() < 0.4
     ties = random.random() < 0.1
     return Options(
@@ -96,7 +99,7 @@ def draw_options(seed: int) -> Options:
         weather=weather,
         crash=crash,
         restart=random.choice((0.02, 0.1)),
-        kill_all=kill_all,
+        power_cut=power_cut,
         cut=random.choice((0.0, 0.02, 0.05)),
         skew_ms=skew_ms,
         delete=0.0 if ties else random.choice((0.0, 0.1, 0.3)),
@@ -104,7 +107,8 @@ def draw_options(seed: int) -> Options:
         shared=shared,
         scan=random.choice((0.0, 0.1, 0.3)),
         range_delete=random.choice((0.0, 0.1)) if shared and not skew_ms and not ties else 0.0,
-        expiring=0.0 if ties else random.choice((0.0, 0.0, 0.3)),
+        expiring=0.0 if ties else random.choice((0.0, 0.0, 0.3, 0.8)),
+        sync_ms=random.choice((4.0, 4.0, 40.0)),
         ties=ties,
         anti_entropy=bool(crash or random.random() < 0.5),
     )
@@ -133,6 +137,8 @@ class Storm:
         )
         self.ring.shared = self.options.shared
         self.ring.anti_entropy = self.options.anti_entropy
+        self.ring.sync_ms_max = self.options.sync_ms
+        self._is_storm = True
         self.keys = [b"k%02d" % number for number in range(self.options.keys)]
         self._random = Random(seed ^ 0x57084)
 
@@ -178,7 +184,7 @@ class Storm:
             self.keys[first],
             options.level,
             delete=random.random() < options.delete,
-            ttl_ms=random.randint(20, 1500) if random.random() < options.expiring else 0,
+            ttl_ms=random.randint(20, TTL_MS_MAX) if random.random() < options.expiring else 0,
             timestamp=random.randint(1, 3) if options.ties else None,
         )
 
@@ -188,15 +194,30 @@ class Storm:
         if down and random.random() < options.restart:
             self._restart(random.choice(down))
         if len(down) < options.down_max and random.random() < options.crash:
-            ring.crash(random.randrange(len(ring.machines)))
-        if random.random() < options.kill_all:
-            ring.crash_all()
+            victim = random.randrange(len(ring.machines))
+            self._soon(lambda: ring.crash(victim))
+        if random.random() < options.power_cut:
+            self._soon(self._power_cut)
         if random.random() < options.cut:
             self._cut()
         if random.random() < options.cut:
             self.world.heal()
 
+    def _soon(self, trouble: Callable[[], None]) -> None:
+        def strike() -> None:
+            if self._is_storm:
+                trouble()
+
+        self.world.schedule(int(self._random.random() * SOON_MS * MS), strike)
+
+    def _power_cut(self) -> None:
+        self.ring.crash_all()
+        for machine in self.ring.machines:
+            self._soon(lambda machine=machine: self._restart(machine))  # type: ignore[misc]
+
     def _restart(self, machine: Machine) -> None:
+        if machine.node is not None:
+            return
         if self.options.skew_ms:
             skew_us = self.options.skew_ms * 1000
             self.ring.skew(machine.index, self._random.randint(-skew_us // 2, skew_us // 2))
@@ -218,6 +239,7 @@ class Storm:
 
     def _calm(self) -> float:
         world, ring = self.world, self.ring
+        self._is_storm = False
         world.heal()
         world.weather = CALM
         for machine in ring.machines:

@@ -100,6 +100,14 @@ class MemoryStore(RecordStore):
             self.close()
         return self._successor(sync, fatal)
 
+    def durable(self, key: bytes) -> bytes | None:
+        """Give the value of a record that no crash at this moment could take back."""
+        for undo in self._undo:
+            for where, name, old in undo:
+                if where is self._records and name == key:
+                    return old
+        return self._records.values.get(key)
+
     def rot(self, key: bytes) -> None:
         """Flip a bit of one record: reading it raises CorruptData from now on."""
         self._rotten.add(key)
