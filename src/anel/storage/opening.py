@@ -85,7 +85,7 @@ def _open_whole(folder: StoreFolder, mark: Mark, now_ns: int) -> Opened | str:
         sequence = database.latest_sequence_number()
         if sequence >= mark.sequence:
             return _begin_ledger(folder, database, now_ns)
-        damage = f"the commit log ends at change {sequence}; {mark.sequence} had been synced"
+        damage = f"commit log ends at change {sequence}; {mark.sequence} had been synced"
     except Exception as error:
         damage = damage_in(error)
         if not damage:
@@ -110,7 +110,7 @@ def _create(folder: StoreFolder, damage: str, now_ns: int) -> Opened:
     if damage:
         states = database.get_column_family(STATES_FAMILY)
         states.put(RECOVERING, damage.encode())
-        states.close()
+        release(states)
     opened = _begin_ledger(folder, database, now_ns)
     folder.end_creating()
     return opened

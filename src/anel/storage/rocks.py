@@ -129,8 +129,7 @@ class RocksStore(RecordStore):
 
     def _close_database(self) -> None:
         del self._states_handle, self._get, self._put
-        self._states.close()
-        damage = release(self._database)
+        damage = release(self._states) or release(self._database)
         if damage:
             self._folder.note_damage(damage)
         del self._states, self._database
