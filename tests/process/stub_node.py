@@ -19,7 +19,7 @@ def run(arguments: list[str]) -> int:
     host, port = settings["listen"]["resp"].split(":")
     with socket.create_server((host, int(port))) as listener:
         while True:
-            ready, _, _ = select.select([listener, watched], [], [])
+            ready, _, _ = select.select([listener.fileno(), watched], [], [])
             if watched in ready:
                 return 0
             connection, _ = listener.accept()

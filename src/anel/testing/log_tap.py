@@ -27,6 +27,7 @@ class LogTap:
     def speaking(self, node: int) -> None:
         """From here on this context, and all that is started in it, is that node's."""
         _speaker.set((self, node))
+        _splitter.attach()
 
     def lines(self, node: int) -> list[str]:
         """Give a node's last lines, oldest first."""
@@ -43,49 +44,56 @@ class LogTap:
         _splitter.close()
 
 
-class _Splitter(logging.Handler):
-    """Stands at the logger `anel`: lines of nodes to their rings, the rest as before."""
+class _Splitter(logging.Filter):
+    """Stands at every logger of Anel: lines of nodes to their rings, the rest as before."""
 
     def __init__(self) -> None:
-        super().__init__(logging.NOTSET)
-        self.setFormatter(
-            logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S")
+        super().__init__()
+        self._form = logging.Formatter(
+            "%(asctime)s %(levelname)s %(name)s: %(message)s", "%H:%M:%S"
         )
         self._logger = logging.getLogger("anel")
         self._open = 0
         self._level = logging.NOTSET
         self._passed_from = logging.WARNING
-        self._propagated = True
 
     def open(self) -> None:
         """Begin, unless another ring has."""
         self._open += 1
-        if self._open > 1:
-            return
-        logger = self._logger
-        self._level, self._propagated = logger.level, logger.propagate
-        self._passed_from = logger.getEffectiveLevel()
-        logger.setLevel(min(logging.INFO, self._passed_from))
-        logger.propagate = False
-        logger.addHandler(self)
+        if self._open == 1:
+            self._level = self._logger.level
+            self._passed_from = self._logger.getEffectiveLevel()
+            self._logger.setLevel(min(logging.INFO, self._passed_from))
+
+    def attach(self) -> None:
+        """Stand at the loggers that there are by now; a filter does not count for children."""
+        for logger in _loggers():
+            logger.addFilter(self)
 
     def close(self) -> None:
         """End with the last ring."""
         self._open -= 1
         if self._open == 0:
-            self._logger.removeHandler(self)
+            for logger in _loggers():
+                logger.removeFilter(self)
             self._logger.setLevel(self._level)
-            self._logger.propagate = self._propagated
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Split one line."""
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep a node's line from all handlers; let others pass that would have passed."""
         speaker = _speaker.get()
-        if speaker is not None:
-            speaker[0].keep(speaker[1], self.format(record))
-            return
-        parent = self._logger.parent
-        if self._propagated and parent is not None and record.levelno >= self._passed_from:
-            parent.callHandlers(record)
+        if speaker is None:
+            return record.levelno >= self._passed_from
+        speaker[0].keep(speaker[1], self._form.format(record))
+        return False
+
+
+def _loggers() -> list[logging.Logger]:
+    known = logging.getLogger().manager.loggerDict
+    return [
+        logger
+        for name, logger in list(known.items())
+        if isinstance(logger, logging.Logger) and (name == "anel" or name.startswith("anel."))
+    ]
 
 
 _splitter = _Splitter()

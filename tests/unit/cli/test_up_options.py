@@ -16,21 +16,9 @@ def test_nothing_said_means_the_defaults() -> None:
 
 
 def test_every_option_is_read_in_both_forms() -> None:
-    options = read(
-        [
-            "--nodes",
-            "5",
-            "--data=here",
-            "--durability",
-            "none",
-            "--replication=2",
-            "--port-offset",
-            "0",
-            "--in-process",
-            "--detach",
-            "--json",
-        ]
-    )
+    numbers = ["--nodes", "5", "--replication=2", "--port-offset", "0"]
+    texts = ["--data=here", "--durability", "none"]
+    options = read([*numbers, *texts, "--in-process", "--detach", "--json"])
     assert options is not None
     assert as_dict(options) == {
         "nodes": 5,
