@@ -181,7 +181,7 @@ COMMANDS = (
         SESSION,
         "connection",
         "1.0.0",
-        "Close the ",
+        "Close the connection.",
         is_barrier=True,
     ),
 )

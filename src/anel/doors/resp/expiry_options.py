@@ -15,6 +15,11 @@ _EXPIRIES = {
     b"EXAT": (False, 1000),
     b"PXAT": (False, 1),
 }
+# Like Redis, one kind of expiry may be named twice: the last one counts.
+_CLASHES = {
+    word: tuple(other for other in (*_EXPIRIES, b"KEEPTTL") if other != word)
+    for word in _EXPIRIES
+}
 _CONDITIONS = (b"NX", b"XX")
 _RACY = (b"NX", b"XX", b"GET", b"KEEPTTL")
 
@@ -64,8 +69,7 @@ class SetOptions(NamedTuple):
         at = 0
         while at < len(words):
             word = words[at].upper()
-            clashes = _EXPIRIES.keys() | {b"KEEPTTL"}
-            if word in _EXPIRIES and at + 1 < len(words) and seen.isdisjoint(clashes):
+            if word in _EXPIRIES and at + 1 < len(words) and seen.isdisjoint(_CLASHES[word]):
                 at += 1
                 expiry = (word, words[at])
             elif (

@@ -109,7 +109,7 @@ def _class_of(byte_set: frozenset[int]) -> bytes:
     if byte_set == _ALL_BYTES:
         return b"."
     if len(byte_set) == 1:
-        return re.escape(bytes(byte_set))
+        return re.escape(bytes(sorted(byte_set)))
     if not byte_set:
         return b"(?!)"
     return b"[" + b"".join(b"\\x%02x" % byte for byte in sorted(byte_set)) + b"]"

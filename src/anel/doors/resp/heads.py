@@ -1,13 +1,18 @@
 """Reads of key heads: one, or many at once, that a command then answers from."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from anel.data.consistency import ConsistencyLevel
 from anel.doors.resp.client import Client, Operation
 from anel.doors.resp.failure import failure
 from anel.doors.resp.fanout import Done, Fanout
-from anel.doors.resp.layout import Head, head_of, place
-from anel.errors import AnelError, CorruptData
+from anel.doors.resp.layout import Head, lasting_head_of, place
+from anel.errors import AnelError, CorruptData, InvalidRequest
+from anel.limits import RESP_REPLY_BYTES_MAX
+
+Keep: TypeAlias = Callable[[Head], bytes | None]
+Answer: TypeAlias = Callable[[list[bytes | None]], bytes]
 
 
 class HeadRead(Operation):
@@ -29,24 +34,27 @@ class HeadRead(Operation):
 
 
 class HeadsRead(Operation):
-    """Waits for the heads of many keys, then answers.
+    """Waits for the heads of many keys, then answers from what it kept of them.
 
     Args:
         client: Whose command it is.
-        answer: Makes the reply from the heads, in the order of the keys.
+        keep: Takes what the reply needs from the head of a key that is there.
+        answer: Makes the reply from what was kept, in the order of the keys.
     """
 
-    def __init__(self, client: Client, answer: Callable[[list[Head | None]], bytes]) -> None:
+    def __init__(self, client: Client, keep: Keep, answer: Answer) -> None:
         super().__init__(client)
+        self._keep = keep
         self._answer = answer
-        self._heads: list[Head | None] = []
+        self._kept: list[bytes | None] = []
+        self._size = 0
 
     def begin(self, keys: list[bytes]) -> None:
         """Read every key."""
         client = self.client
         table = client.table
         places = [place(table.id, key) for key in keys]
-        self._heads = [None] * len(keys)
+        self._kept = [None] * len(keys)
 
         def start(where: tuple[bytes, bytes], done: Done) -> None:
             client.backend.read_row(table, where[0] + where[1], client.read_level, done)
@@ -57,21 +65,39 @@ class HeadsRead(Operation):
         head = seen(self.client, raw)
         if isinstance(head, AnelError):
             return head
-        self._heads[index] = head
+        kept = None if head is None else self._keep(head)
+        if kept is not None:
+            self._kept[index] = kept
+            self._size += len(kept)
+            if self._size > RESP_REPLY_BYTES_MAX:
+                return reply_too_large("ask for fewer keys at once")
         return None
 
     def _end(self, reason: AnelError | None) -> None:
-        self.finish(self._answer(self._heads) if reason is None else failure(reason))
+        self.finish(self._answer(self._kept) if reason is None else failure(reason))
+
+
+def reply_too_large(remedy: str) -> InvalidRequest:
+    """Say that a reply would pass the bound, and what to do instead."""
+    return InvalidRequest(f"the reply would pass {RESP_REPLY_BYTES_MAX} bytes: {remedy}")
+
+
+def lasting(raw: bytes | AnelError) -> Head | AnelError | None:
+    """Read a row whether it has expired or not; an error instead of an exception."""
+    if isinstance(raw, AnelError):
+        return raw
+    try:
+        return lasting_head_of(raw)
+    except CorruptData as error:
+        return error
 
 
 def seen(client: Client, raw: bytes | AnelError) -> Head | AnelError | None:
     """Read a row as the client sees it now; an error instead of an exception."""
-    if isinstance(raw, AnelError):
-        return raw
-    try:
-        return head_of(raw, client.backend.now_ms())
-    except CorruptData as error:
-        return error
+    head = lasting(raw)
+    if isinstance(head, Head) and head.has_expired(client.backend.now_ms()):
+        return None
+    return head
 
 
 def read_head(

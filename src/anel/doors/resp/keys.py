@@ -1,7 +1,7 @@
 """Commands on keys of any type: DEL, EXISTS, TYPE and their kin."""
 
 from anel.data.consistency import ConsistencyLevel
-from anel.data.mutation import encode
+from anel.data.mutation import encode, one_row
 from anel.doors.resp.client import Acknowledgement, Client, Operation
 from anel.doors.resp.command import (
     ALL_KEYS,
@@ -15,26 +15,61 @@ from anel.doors.resp.command import (
 )
 from anel.doors.resp.failure import SYNTAX, failure
 from anel.doors.resp.fanout import Done, Fanout
-from anel.doors.resp.heads import HeadsRead, read_head
-from anel.doors.resp.layout import Head, KeyType, deletion_row, lasting_head_of, place
-from anel.errors import AnelError, CorruptData
+from anel.doors.resp.heads import HeadsRead, lasting, read_head
+from anel.doors.resp.layout import Head, KeyType, deletion_row, place
+from anel.doors.resp.reply import ONE, ZERO
+from anel.errors import AnelError
 from anel.limits import MUTATION_RECORDS_MAX
 
 _TYPE_NAMES: dict[int, bytes] = {KeyType.STRING: b"+string\r\n"}
 
 
-class Deletion(Operation):
-    """DEL under way: reads at QUORUM which keys are there, then deletes them, tag by tag.
+class KeyDeletion(Operation):
+    """DEL of one key under way: reads at QUORUM whether it is there, then deletes it.
 
     What the read shows to be deleted already is not deleted again. At a level below QUORUM the
-    read may miss a write that was acknowledged, so there everything named is deleted.
+    read may miss a write that was acknowledged, so there it is deleted anyhow.
     """
+
+    def __init__(self, client: Client, key: bytes) -> None:
+        super().__init__(client)
+        self._table = client.table
+        self._prefix, self._sub = place(client.table.id, key)
+        self._success = ZERO
+
+    def begin(self) -> None:
+        """Read the key."""
+        read = self.client.backend.read_row
+        read(self._table, self._prefix + self._sub, ConsistencyLevel.QUORUM, self._delete)
+
+    def _delete(self, raw: bytes | AnelError) -> None:
+        client = self.client
+        head = lasting(raw)
+        if isinstance(head, AnelError):
+            self.finish(failure(head))
+            return
+        if head is not None and not head.has_expired(client.backend.now_ms()):
+            self._success = ONE
+        if head is None and not _is_blind(client):
+            self.finish(ZERO)
+            return
+        timestamp = client.backend.now()
+        mutation = one_row(timestamp, self._prefix, self._sub, deletion_row(timestamp))
+        level = client.write_level
+        client.backend.write(self._table, mutation, level, self._end, server_stamped=True)
+
+    def _end(self, reason: AnelError | None) -> None:
+        self.finish(self._success if reason is None else failure(reason))
+
+
+class KeysDeletion(Operation):
+    """DEL of many keys under way: reads which are there, then deletes them, tag by tag."""
 
     def __init__(self, client: Client, keys: list[bytes]) -> None:
         super().__init__(client)
         self._table = client.table
         self._places = [place(self._table.id, key) for key in dict.fromkeys(keys)]
-        self._is_blind = client.write_level < ConsistencyLevel.QUORUM
+        self._is_blind = _is_blind(client)
         self._count = 0
         self._now_ms = client.backend.now_ms()
         self._found: dict[bytes, list[bytes]] = {}
@@ -49,10 +84,9 @@ class Deletion(Operation):
         Fanout(backend, self._places, start, self._take, done=self._delete).advance()
 
     def _take(self, index: int, raw: bytes) -> AnelError | None:
-        try:
-            head = lasting_head_of(raw)
-        except CorruptData as error:
-            return error
+        head = lasting(raw)
+        if isinstance(head, AnelError):
+            return head
         if head is not None and not head.has_expired(self._now_ms):
             self._count += 1
         if head is not None or self._is_blind:
@@ -86,9 +120,18 @@ class Deletion(Operation):
 
 def delete(client: Client, words: list[bytes]) -> bytes | Operation:
     """DEL key [key ...]; UNLINK is the same."""
-    operation = Deletion(client, words[1:])
+    operation: KeyDeletion | KeysDeletion
+    if len(words) == 2:
+        operation = KeyDeletion(client, words[1])
+    else:
+        operation = KeysDeletion(client, words[1:])
     operation.begin()
     return operation.reply or operation
+
+
+def _is_blind(client: Client) -> bool:
+    """Tell whether a read at QUORUM may miss what this connection wrote."""
+    return client.write_level < ConsistencyLevel.QUORUM
 
 
 def exists(client: Client, words: list[bytes]) -> bytes | Operation:
@@ -100,11 +143,11 @@ def exists(client: Client, words: list[bytes]) -> bytes | Operation:
         times[key] = times.get(key, 0) + 1
     counts = list(times.values())
 
-    def answer(heads: list[Head | None]) -> bytes:
-        pairs = zip(heads, counts, strict=True)
-        return b":%d\r\n" % sum(count for head, count in pairs if head is not None)
+    def answer(found: list[bytes | None]) -> bytes:
+        pairs = zip(found, counts, strict=True)
+        return b":%d\r\n" % sum(count for key, count in pairs if key is not None)
 
-    operation = HeadsRead(client, answer)
+    operation = HeadsRead(client, lambda _head: b"", answer)
     operation.begin(list(times))
     return operation.reply or operation
 

@@ -64,6 +64,11 @@ _EXPIRING_SHAPE = row.shape_of(
 _PLAIN_HEAD = row.simple_row(_PLAIN_SHAPE, 0, (_STRING,))[10:]
 _PLAIN_ROW = Struct(f">BBQ{len(_PLAIN_HEAD)}sI")
 _VALUE_AT = _PLAIN_ROW.size
+# The same for a string that SET made to expire: up to the expiry, then from it to the value.
+_EXPIRING_HEAD = row.simple_row(_EXPIRING_SHAPE, 0, (bytes(_EXPIRE_AT.size),))[10:-8]
+_EXPIRING_TAIL = Struct(">qIBI")
+_EXPIRY_AT = 10 + len(_EXPIRING_HEAD)
+_DELETION = row.encode([row.row_deletion(1, 1)])
 
 
 class Head(NamedTuple):
@@ -151,7 +156,7 @@ def later_expiry_row(head_timestamp: int, timestamp: int, expire_at_ms: int) -> 
 
 def deletion_row(timestamp: int) -> bytes:
     """Write what deletes a head."""
-    return row.encode([row.row_deletion(timestamp, timestamp)])
+    return row.restamp(_DELETION, timestamp)
 
 
 def plain_value(raw: bytes) -> bytes | None:
@@ -181,6 +186,11 @@ def lasting_head_of(raw: bytes) -> Head | None:
     plain = plain_value(raw)
     if plain is not None:
         return Head(KeyType.STRING, plain, row.stamp_of(raw), None)
+    if raw.startswith(_EXPIRING_HEAD, 10) and raw[1] == row.SIMPLE:
+        expire_at_ms, type_size, key_type, _ = _EXPIRING_TAIL.unpack_from(raw, _EXPIRY_AT)
+        if type_size == 1:
+            last = raw[_EXPIRY_AT + _EXPIRING_TAIL.size :]
+            return Head(key_type, last, row.stamp_of(raw), expire_at_ms)
     cells = row.live(row.decode(raw), 0).cells
     type_cell = cells.get(_TYPE_SLOT)
     if type_cell is None or len(type_cell.value) != 1:

@@ -15,6 +15,7 @@ from anel.doors.resp.client import Client, Operation
 from anel.doors.resp.command import READ, SLOW_READ, Command
 from anel.doors.resp.failure import NOT_AN_INTEGER, SYNTAX, failure
 from anel.doors.resp.glob import Matcher, matcher
+from anel.doors.resp.heads import reply_too_large
 from anel.doors.resp.layout import KeyType, head_of, key_of
 from anel.doors.resp.numbers import cursor_of, integer_of
 from anel.doors.resp.reply import bulk, bulks, error
@@ -102,9 +103,7 @@ class KeyList(Walk):
                 self._found.append(key)
                 self._size += len(key) + _KEY_OVERHEAD_BYTES
         if self._size > RESP_REPLY_BYTES_MAX:
-            raise InvalidRequest(
-                f"the reply would pass {RESP_REPLY_BYTES_MAX} bytes: use SCAN instead of KEYS"
-            )
+            raise reply_too_large("use SCAN instead of KEYS")
         return bulks(self._found) if page.resume is None else None
 
 

@@ -106,6 +106,7 @@ class RespSession:
 
     def _advance(self) -> None:
         """Start what can be started, then send what is ready."""
+        self._drain()
         self._is_running = True
         while self._waiting and not (self._is_held or self._is_posted):
             self._is_unblocked = False
@@ -114,7 +115,6 @@ class RespSession:
             if not self._is_unblocked:
                 break
         self._is_running = False
-        self._drain()
         output = self._output
         if output:
             data = output[0] if len(output) == 1 else b"".join(output)

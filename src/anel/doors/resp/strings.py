@@ -15,19 +15,18 @@ from anel.doors.resp.command import (
 from anel.doors.resp.expiry_options import SetOptions, expire_at_ms
 from anel.doors.resp.failure import NOT_AN_INTEGER, WRONG_TYPE, failure, wrong_arity
 from anel.doors.resp.fanout import Done, Fanout
-from anel.doors.resp.heads import HeadsRead, ask, read_head
+from anel.doors.resp.heads import HeadsRead, ask, read_head, reply_too_large, seen
 from anel.doors.resp.layout import (
     Head,
     KeyType,
     expiring_row,
-    head_of,
     place,
     plain_value,
     string_row,
 )
 from anel.doors.resp.numbers import integer_of
 from anel.doors.resp.reply import OK, ZERO, array, bulk
-from anel.errors import AnelError, CorruptData, InvalidRequest
+from anel.errors import AnelError, InvalidRequest
 from anel.limits import MUTATION_RECORDS_MAX, RESP_REPLY_BYTES_MAX
 
 
@@ -42,12 +41,9 @@ class StringRead(Operation):
             self.finish(self._any_row(raw))
 
     def _any_row(self, raw: bytes | AnelError) -> bytes:
-        if isinstance(raw, AnelError):
-            return failure(raw)
-        try:
-            head = head_of(raw, self.client.backend.now_ms())
-        except CorruptData as error:
-            return failure(error)
+        head = seen(self.client, raw)
+        if isinstance(head, AnelError):
+            return failure(head)
         if head is None:
             return self.client.null
         return bulk(head.value) if head.type == KeyType.STRING else WRONG_TYPE
@@ -111,24 +107,19 @@ def mget(client: Client, words: list[bytes]) -> bytes | Operation:
     keys = words[1:]
     places = {key: at for at, key in enumerate(dict.fromkeys(keys))}
 
-    def answer(heads: list[Head | None]) -> bytes:
-        values = [
-            None if head is None or head.type != KeyType.STRING else head.value
-            for head in (heads[places[key]] for key in keys)
-        ]
-        size = sum(16 if value is None else len(value) + 16 for value in values)
-        if size > RESP_REPLY_BYTES_MAX:
+    def keep(head: Head) -> bytes | None:
+        return head.value if head.type == KeyType.STRING else None
+
+    def answer(found: list[bytes | None]) -> bytes:
+        values = [found[places[key]] for key in keys]
+        size = sum(0 if value is None else len(value) for value in values)
+        if size > RESP_REPLY_BYTES_MAX:  # A key may be named many times.
             return failure(reply_too_large("ask for fewer keys at once"))
         return array([client.null if value is None else bulk(value) for value in values])
 
-    operation = HeadsRead(client, answer)
+    operation = HeadsRead(client, keep, answer)
     operation.begin(list(places))
     return operation.reply or operation
-
-
-def reply_too_large(remedy: str) -> InvalidRequest:
-    """Say that a reply would pass the bound, and what to do instead."""
-    return InvalidRequest(f"the reply would pass {RESP_REPLY_BYTES_MAX} bytes: {remedy}")
 
 
 class StringsWrite(Operation):

@@ -5,13 +5,17 @@ It answers at once, or, with `is_slow`, when the test says so.
 
 from bisect import bisect_left
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from anel.data.consistency import ConsistencyLevel
-from anel.data.mutation import decode, merge_record
+from anel.data.mutation import ROW, decode, merge_record
+from anel.doors.backend import Page, Table
 from anel.doors.resp.door import RespDoor
 from anel.doors.resp.session import RespSession
+from anel.env import Callback
 from anel.errors import AnelError
+
+START_US = 1_700_000_000_000_000
 
 
 class FakeTable(NamedTuple):
@@ -40,10 +44,10 @@ class FakeNode:
         self.rows: dict[bytes, bytes] = {}
         self.sorted_keys: list[bytes] = []
         self.levels: list[tuple[str, ConsistencyLevel]] = []
-        self.writes = 0
-        self.under_way: list[Callable[[], None]] = []
-        self.posted: list[Callable[[], None]] = []
-        self.time_us = 1_700_000_000_000_000
+        self.mutations: list[bytes] = []
+        self.under_way: list[Callback] = []
+        self.posted: list[Callback] = []
+        self.time_us = START_US
         self.redis: FakeTable | None = FakeTable()
         self.page_records_max = 500
 
@@ -53,65 +57,74 @@ class FakeNode:
 
     def write(
         self,
-        table: Any,
+        table: Table,
         mutation: bytes,
         level: ConsistencyLevel,
-        done: Any,
+        done: Callable[[AnelError | None], None],
         *,
         server_stamped: bool,
     ) -> None:
         assert server_stamped
+        assert decode(mutation).prefix.startswith(table.id)
         self.levels.append(("write", level))
+        self._do(lambda: self._apply(mutation, done))
 
-        def apply() -> None:
-            if self.failure is None:
-                self.writes += 1
-                for sub, value in decode(mutation).records:
-                    self._merge(decode(mutation).prefix + sub, value)
-            done(self.failure)
+    def _apply(self, mutation: bytes, done: Callable[[AnelError | None], None]) -> None:
+        if self.failure is None:
+            self.mutations.append(mutation)
+            _, prefix, records = decode(mutation)
+            for sub, value in records:
+                self.merge(prefix + sub, value)
+        done(self.failure)
 
-        self._do(apply)
-
-    def _merge(self, key: bytes, value: bytes) -> None:
+    def merge(self, key: bytes, value: bytes) -> None:
         if key not in self.rows:
             self.sorted_keys.insert(bisect_left(self.sorted_keys, key), key)
-        sub = b"\x04"
-        self.rows[key] = merge_record(sub, self.rows.get(key, b""), value)
+        self.rows[key] = merge_record(ROW, self.rows.get(key, b""), value)
 
-    def read_row(self, table: Any, key: bytes, level: ConsistencyLevel, done: Any) -> None:
+    def read_row(
+        self,
+        table: Table,
+        key: bytes,
+        level: ConsistencyLevel,
+        done: Callable[[bytes | AnelError], None],
+    ) -> None:
+        assert key.startswith(table.id)
         self.levels.append(("read", level))
         self._do(lambda: done(self.failure or self.rows.get(key, b"")))
 
     def read_page(
         self,
-        table: Any,
+        table: Table,
         start: bytes,
         end: bytes,
         level: ConsistencyLevel,
-        done: Any,
+        done: Callable[[Page | AnelError], None],
         *,
         records_max: int,
     ) -> None:
+        assert start.startswith(table.id)
         self.levels.append(("page", level))
+        self._do(lambda: done(self.failure or self._page(start, end, records_max)))
 
-        def read() -> None:
-            at = bisect_left(self.sorted_keys, start)
-            stop = bisect_left(self.sorted_keys, end)
-            last = min(stop, at + min(records_max, self.page_records_max))
-            rows = [(key, self.rows[key]) for key in self.sorted_keys[at:last]]
-            resume = self.sorted_keys[last] if last < stop else None
-            done(self.failure or FakePage(rows, resume))
+    def _page(self, start: bytes, end: bytes, records_max: int) -> FakePage:
+        at = bisect_left(self.sorted_keys, start)
+        stop = bisect_left(self.sorted_keys, end)
+        last = min(stop, at + min(records_max, self.page_records_max))
+        rows = [(key, self.rows[key]) for key in self.sorted_keys[at:last]]
+        # As the coordinator: right after the last key, whatever comes there.
+        resume = rows[-1][0] + b"\0" if last < stop and rows else None
+        return FakePage(rows, resume)
 
-        self._do(read)
+    def truncate(self, table: Table, done: Callable[[AnelError | None], None]) -> None:
+        assert table is self.redis
+        self._do(lambda: self._empty(done))
 
-    def truncate(self, table: Any, done: Any) -> None:
-        def empty() -> None:
-            if self.failure is None:
-                self.rows.clear()
-                self.sorted_keys.clear()
-            done(self.failure)
-
-        self._do(empty)
+    def _empty(self, done: Callable[[AnelError | None], None]) -> None:
+        if self.failure is None:
+            self.rows.clear()
+            self.sorted_keys.clear()
+        done(self.failure)
 
     def now(self) -> int:
         self.time_us += 1
@@ -120,10 +133,10 @@ class FakeNode:
     def now_ms(self) -> int:
         return self.time_us // 1000
 
-    def post(self, callback: Callable[[], None]) -> None:
+    def post(self, callback: Callback) -> None:
         self.posted.append(callback)
 
-    def _do(self, step: Callable[[], None]) -> None:
+    def _do(self, step: Callback) -> None:
         if self.is_slow:
             self.under_way.append(step)
         else:
