@@ -44,6 +44,8 @@ class MemoryStore(RecordStore):
         is_full: When set, every write is refused with DiskFailed.
     """
 
+    SCRUB_RECORDS_PER_S = 100  # Nothing rots here by itself, and simulated time is expensive.
+
     def __init__(
         self,
         now_ns: Callable[[], int],

@@ -96,7 +96,7 @@ def _open_whole(folder: StoreFolder, mark: Mark, now_ns: int) -> Opened | str:
 
 
 def release(database: Rdict) -> str:
-    """Close a database even when writing what is in memory fails; give the damage met, or ""."""
+    """Close a database even when its last writes fail; give the damage met, or ""."""
     try:
         database.close()
     except Exception as error:  # noqa: BLE001  # All that is left to do is to tell.

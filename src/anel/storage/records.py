@@ -16,7 +16,7 @@ import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from struct import Struct
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import mmh3
 
@@ -53,7 +53,7 @@ from anel.storage.summary import (
     leaf_of,
     state_name,
 )
-from anel.storage.upkeep import Upkeep
+from anel.storage.upkeep import SCRUB_RECORDS_PER_S, Upkeep
 
 META = b"m"  # On disk since format 1, like all names of states: never renumber.
 RECOVERING = b"r"
@@ -76,10 +76,13 @@ class RecordStore(ABC):
     Attributes:
         commit: Who waits for which sync.
         damage: What was found damaged, for people; empty when nothing was.
+        SCRUB_RECORDS_PER_S: How fast the scrub goes through the records.
         found_corrupt: Damage was met while this store was open: it will be set aside at the
             next open, so the node had better restart.
         scrub_corrections: Leaves that a scrub found different from their records, and mended.
     """
+
+    SCRUB_RECORDS_PER_S: ClassVar[int] = SCRUB_RECORDS_PER_S
 
     def __init__(self, now_ns: Callable[[], int], commit: GroupCommit) -> None:
         self._now_ns = now_ns
@@ -90,7 +93,7 @@ class RecordStore(ABC):
         self.scrub_corrections = 0
         self._recovering = False
         self._tables: dict[bytes, TableSummary] = {}
-        self._upkeep = Upkeep(self)
+        self._upkeep = Upkeep(self, self.SCRUB_RECORDS_PER_S)
         self._get: Callable[[bytes], bytes | None] = self._read
 
     # What a store of a kind supplies.
@@ -275,7 +278,13 @@ class RecordStore(ABC):
     def work(self, until_ns: int) -> bool:
         """Do upkeep until this time; tell whether more is waiting."""
         self.commit.work(self._now_ns())
-        return self._upkeep.work(until_ns)
+        if self.found_corrupt:
+            return False  # It will be set aside: no summary of it matters any more.
+        try:
+            return self._upkeep.work(until_ns)
+        except CorruptData:  # Noted: `found_corrupt` and `damage` tell the node.
+            self._upkeep.stop_scan()
+            return False
 
     # Shared with the upkeep.
 

@@ -11,6 +11,7 @@ Source: CORRECTNESS 7 and 23.
 """
 
 from collections.abc import Sequence
+from enum import Enum, auto
 from typing import Protocol, TypeAlias
 
 from anel.limits import LEAVES
@@ -31,10 +32,19 @@ CHECKPOINT_PERIOD_NS = 60_000_000_000  # A full re-mark of all leaves costs 0.1 
 CHECKPOINT_LEAVES = 64  # Leaves in one step: about 0.2 ms.
 SCAN_RECORDS = 100  # Records in one step: about 0.1 ms.
 SCAN_BYTES = 256 * 1024
-SCRUB_RECORDS_PER_S = 2_000  # 10**7 records in 83 minutes, at 0.3 % of a core.
-"""Bounds of the upkeep; an empty leaf counts as one record."""
+SCRUB_RECORDS_PER_S = 2_000  # 10**7 records in 83 minutes, at 0.3 % of a core. An empty leaf
+# counts as one record.
+SCRUB_BURST_NS = 200_000_000  # What was not used may be caught up with, this much at once.
 
 Changes: TypeAlias = Sequence[tuple[bytes, bytes | None]]
+
+
+class Step(Enum):
+    """What a step was."""
+
+    URGENT = auto()
+    SCRUB = auto()
+    IDLE = auto()  # Nothing was done.
 
 
 class _Kept(Protocol):
@@ -48,10 +58,16 @@ class _Kept(Protocol):
 
 
 class Upkeep:
-    """Which background work a store does next."""
+    """Which background work a store does next.
 
-    def __init__(self, store: _Kept) -> None:
+    Args:
+        store: Whose.
+        scrub_records_per_s: The scrub's rate.
+    """
+
+    def __init__(self, store: _Kept, scrub_records_per_s: int) -> None:
         self._store = store
+        self._scrub_record_ns = 1_000_000_000 // scrub_records_per_s
         self._scanned: TableSummary | None = None
         self._scanned_leaf = 0
         self._cursor = b""
@@ -72,26 +88,31 @@ class Upkeep:
 
     def work(self, until_ns: int) -> bool:
         """Do steps until this time; tell whether urgent ones are left."""
-        while self._step():
+        while (step := self._step()) is not Step.IDLE:
             if self._store.now_ns() >= until_ns:
-                return True
-        return False
+                break
+        return step is Step.URGENT
 
-    def checkpoint_all(self) -> None:
-        """Write every dirty leaf, so that the next open re-reads none of them."""
+    def stop_scan(self) -> None:
+        """Leave off the leaf that is being read: its bytes are corrupt, or the store closes."""
         if self._scanned is not None:
             self._scanned.abandon_scan(self._scanned_leaf)
             self._scanned = None
+
+    def checkpoint_all(self) -> None:
+        """Write every dirty leaf, so that the next open re-reads none of them."""
+        self.stop_scan()
         self._checkpoints = [self._store.summary(table) for table in self._store.tables()]
         self._checkpoint_leaf = 0
         while self._checkpoints:
             self._checkpoint_step()
 
-    def _step(self) -> bool:
-        """Do the most urgent step; tell whether to go on now."""
+    def _step(self) -> "Step":
+        """Do the most urgent step."""
         if self._scanned is not None:
+            is_scrub = not self._scanned.pending
             self._scan_step(self._scanned)
-            return self._goes_on()
+            return Step.SCRUB if is_scrub else Step.URGENT
         pending = self._first_pending()
         if pending is not None:
             self._begin_scan(pending, pending.next_in(PENDING, 0))
@@ -102,12 +123,8 @@ class Upkeep:
             self._checkpoints = [self._store.summary(table) for table in self._store.tables()]
             self._checkpoint_leaf = 0
         else:
-            self._begin_scrub()
-            return False
-        return True
-
-    def _goes_on(self) -> bool:
-        return self._scanned is None or self._scanned.pending > 0
+            return Step.SCRUB if self._begin_scrub() else Step.IDLE
+        return Step.URGENT
 
     def _first_pending(self) -> TableSummary | None:
         for table in self._store.tables():
@@ -156,12 +173,12 @@ class Upkeep:
         for leaf in leaves:
             summary.states[leaf] = CLEAN
 
-    def _begin_scrub(self) -> None:
-        """Begin the next leaf's scrub when its time has come."""
+    def _begin_scrub(self) -> bool:
+        """Begin the next leaf's scrub if its time has come; tell whether it has."""
         now = self._store.now_ns()
         tables = self._store.tables()
         if now < self._scrub_due_ns or not tables:
-            return
+            return False
         if self._scrub_leaf >= LEAVES or self._scrub_table not in tables:
             self._scrub_leaf = 0
             later = [table for table in tables if table > self._scrub_table]
@@ -169,6 +186,7 @@ class Upkeep:
         summary = self._store.summary(self._scrub_table)
         leaf = self._scrub_leaf
         self._scrub_leaf = leaf + 1
-        records = max(1, summary.records[leaf])
-        self._scrub_due_ns = now + records * 1_000_000_000 // SCRUB_RECORDS_PER_S
+        cost_ns = max(1, summary.records[leaf]) * self._scrub_record_ns
+        self._scrub_due_ns = max(self._scrub_due_ns, now - SCRUB_BURST_NS) + cost_ns
         self._begin_scan(summary, leaf)
+        return True
