@@ -45,7 +45,7 @@ def test_the_ini_file_gives_the_number_of_nodes_and_a_failure_shows_the_logs(
     outcome = pytester.runpytest_subprocess()
     outcome.assert_outcomes(failed=1)
     outcome.stdout.fnmatch_lines(
-        ["*Anel node 0 (serving, redis://127.0.0.1:*", "*node serves*"]
+        ["*Anel node 0 (serving, redis://127.0.0.1:*", "*node starts*"]
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import urllib.request
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,8 @@ def address(up: UpProcess, node: int) -> tuple[str, int]:
 
 
 def test_writes_outlive_killed_nodes_and_the_ring_s_own_restart_elsewhere(data: Path) -> None:
-    with UpProcess(data, "--nodes", "3", "--port-offset", "11000") as up:
+    with UpProcess(data, "--nodes", "3") as up:
+        first = address(up, 0)
         assert ask(address(up, 0), b"SET", b"a", b"x") == OK
         os.kill(up.pid(1), signal.SIGKILL)
         wait_until(lambda: "node 1 was killed by SIGKILL" in up.output)
@@ -34,7 +36,8 @@ def test_writes_outlive_killed_nodes_and_the_ring_s_own_restart_elsewhere(data: 
         assert anel("start", "1", "--data", str(data)).returncode == 0
         for key in (b"a", b"b"):
             wait_until(partial(answers, address(up, 1), b"GET", key, reply=X))
-    with UpProcess(data, "--port-offset", "11100") as up:
+    with socket.create_server(first), UpProcess(data) as up:
+        assert address(up, 0) != first
         for node in range(3):
             wait_until(partial(answers, address(up, node), b"GET", b"b", reply=X))
 

@@ -138,14 +138,14 @@ def test_nodes_end_when_up_is_killed_even_paused_ones_and_the_next_up_starts(
 
 
 def test_a_node_left_behind_does_not_keep_the_next_ring_from_starting(data: Path) -> None:
-    with UpProcess(data, "--nodes", "1", "--port-offset", "7300", stand_in=True) as up:
-        pid = up.pid(0)
+    with UpProcess(data, "--nodes", "1", stand_in=True) as up:
+        pid, offset = up.pid(0), str(up.ring()["port_offset"])
         os.kill(up.process.pid, signal.SIGSTOP)
         up.process.kill()
         os.kill(pid, signal.SIGSTOP)  # It cannot see its parent's end.
         up.process.wait()
         os.kill(pid, signal.SIGSTOP)
-        with UpProcess(data, "--port-offset", "7300", stand_in=True):
+        with UpProcess(data, "--port-offset", offset, stand_in=True):
             assert not is_running(pid)
 
 

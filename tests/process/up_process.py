@@ -23,7 +23,13 @@ STAND_IN = (
 def environment() -> dict[str, str]:
     """Give the environment in which the command line finds this checkout."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("ANEL_")}
-    return kept | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "COLUMNS": "100"}
+    # Compiled once for all processes, also where Python is told to leave no files in the source.
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    return kept | {
+        "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",
+        "PYTHONPYCACHEPREFIX": str(ROOT / ".pytest_cache" / "compiled"),
+        "COLUMNS": "100",
+    }
 
 
 def anel(*arguments: str, stand_in: bool = False) -> "subprocess.CompletedProcess[str]":

@@ -132,6 +132,7 @@ class NodeServer:
             node = self._build()
             await self._start_links(node)
             node.start()
+            self._look_where_members_are()
         except BaseException:
             self.kill()
             raise
@@ -293,6 +294,16 @@ class NodeServer:
     async def _start_links(self, node: Node) -> None:
         assert self.transport is not None
         await self.transport.start(node, self._bound.pop("internode"))
+
+    def _look_where_members_are(self) -> None:
+        """Dial members where the settings have them: a ring that moved as a whole needs it.
+
+        Each knows the others only at their old addresses, so gossip could not tell.
+        """
+        assert self.env is not None
+        for member in self.config.initial_ring:
+            if member.id != self.node.settings.node and self.node.ring.is_formed:
+                self.env.learn(member.id, member.endpoint)
 
     def _open_doors(self) -> None:
         self._opening = self._loop.create_task(self._open_each_door())
