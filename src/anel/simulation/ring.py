@@ -282,12 +282,15 @@ class SimulatedRing:
         self.history.writes += writes
 
         copies = required(level, self.replication)
+        sent = mutation.decode(change)
+        sub, value = sent.records[0]
 
         def done(outcome: AnelError | None) -> None:
-            if outcome is None and self._holders(change) < copies:
+            holders = self._holders(sent.prefix + sub, sub, value)
+            if outcome is None and holders < copies:
                 self.complaints.append(
-                    f"key {writes[0].key!r}: acknowledged with {self._holders(change)} durable "
-                    f"copies, not {copies}"
+                    f"key {writes[0].key!r}: acknowledged with {holders} durable copies, "
+                    f"not {copies}"
                 )
             for write in writes:
                 if write.acknowledged or write.refused:
@@ -304,11 +307,27 @@ class SimulatedRing:
             table_of(node), change, level, done, server_stamped=server_stamped
         )
 
-    def _holders(self, change: bytes) -> int:
+    def _check_held(
+        self, key: bytes, prefix: bytes, seen: bytes, level: ConsistencyLevel
+    ) -> None:
+        # CORRECTNESS 10: what a read at R > 1 shows, R replicas durably hold. Where a tombstone
+        # of the partition may have been merged into the row, its bytes are no replica's.
+        copies = required(level, self.replication)
+        sub = sub_of(key)
+        if not seen or copies == 1 or self._has_fronts(prefix):
+            return
+        holders = self._holders(prefix + sub, sub, seen)
+        if holders < copies:
+            self.complaints.append(
+                f"key {key!r}: read although {holders} replicas durably hold it, not {copies}"
+            )
+
+    def _has_fronts(self, prefix: bytes) -> bool:
+        table = prefix[: mutation.TABLE_SIZE]
+        return any(machine.store.has_fronts(table) for machine in self.machines)
+
+    def _holders(self, key: bytes, sub: bytes, value: bytes) -> int:
         # Counts what no crash could take back just now, on machines that are up or down.
-        sent = mutation.decode(change)
-        sub, value = sent.records[0]
-        key = sent.prefix + sub
         holders = 0
         for machine in self.machines:
             held = machine.store.durable(key)
@@ -342,18 +361,20 @@ class SimulatedRing:
         assert node is not None
         began, now_began_ms = self.world.now_ns, node.coordinator.now_ms()
         table = table_of(node)
+        prefix = self.prefix(table, key)
 
         def done(outcome: bytes | AnelError) -> None:
             if isinstance(outcome, bytes):
                 now_ms = node.coordinator.now_ms()
                 value = value_of(outcome, now_ms)
+                self._check_held(key, prefix, outcome, level)
                 self.history.reads.append(
                     Read(key, value, began, self.world.now_ns, now_began_ms, now_ms)
                 )
             else:
                 self._failed(outcome)
 
-        node.coordinator.read_row(table, self.prefix(table, key) + sub_of(key), level, done)
+        node.coordinator.read_row(table, prefix + sub_of(key), level, done)
 
     def scan(self, machine: Machine, keys: list[bytes], level: ConsistencyLevel) -> None:
         """Read the whole table page by page; the history hears what was seen of these keys."""
