@@ -40,6 +40,7 @@ _OPTIONS = """[Version]
   wal_recovery_mode=kTolerateCorruptedTailRecords
   track_and_verify_wals_in_manifest=true
   paranoid_checks=true
+  db_host_id=anel
   max_open_files=-1
   max_background_jobs=2
   max_total_wal_size=25165824
