@@ -1,8 +1,8 @@
 """Make the stored data folder of the present format, for later releases to open.
 
 Run once per format, by the release that introduces it: python -m tests.formats.make_store
-It leaves `store-<format>/` (as a killed process would: rows in an sstable and in the commit log,
-leaves at a checkpoint and dirty ones) and `store-<format>.json`, what must be read from it.
+It leaves `store-<format>/` as a killed process would (rows in an sstable and in the commit
+log, leaves at a checkpoint and dirty ones) and `store-<format>.json`, what must be read from it.
 """
 
 import json
