@@ -23,7 +23,7 @@ STAND_IN = (
 def environment() -> dict[str, str]:
     """Give the environment in which the command line finds this checkout."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("ANEL_")}
-    # Compiled once for all processes, also where Python is told to leave no files in the source.
+    # Compiled once for all processes, also where Python is told to leave no files behind.
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return kept | {
         "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}",

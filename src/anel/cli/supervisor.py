@@ -125,9 +125,9 @@ class Supervisor:
     def _is_ready(self, member: Member) -> None:
         del self._probes[member.number]
         member.serves(time.monotonic())
+        self._note()
         if self.ready_after is not None:
             self._say(f"{member.name} serves again at {member.facts['resp']}")
-        self._note()
 
     def _probe(self) -> None:
         for number, probe in list(self._probes.items()):
@@ -152,9 +152,9 @@ class Supervisor:
             if probe is not None:
                 probe.close()
             line = member.has_ended(how + self._last_words(member.number))
+            self._note()
             if self._stop_by is None:
                 self._say(line)
-            self._note()
 
     def _last_words(self, number: int) -> str:
         log = self._folder.node_log(number)
@@ -184,7 +184,11 @@ class Supervisor:
             answer(False, f"unknown order {what!r}: `anel` and `anel up` are of other releases")
 
     def _order_node(self, member: Member, what: str, answer: Answer) -> None:
-        line = member.obey(what, answer, time.monotonic())
+        def noted(ok: bool, text: str) -> None:  # noqa: FBT001
+            self._note()  # Who has the answer may look at ring.json next.
+            answer(ok, text)
+
+        line = member.obey(what, noted, time.monotonic())
         if member.state == STARTING and member.number not in self._probes:
             self._watch(member)
         if line:
