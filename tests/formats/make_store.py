@@ -2,7 +2,8 @@
 
 Run once per format, by the release that introduces it: python -m tests.formats.make_store
 It leaves `store-<format>/` as a killed process would (rows in an sstable and in the commit
-log, leaves at a checkpoint and dirty ones) and `store-<format>.json`, what must be read from it.
+log, leaves at a checkpoint and dirty ones) and `store-<format>.json`: what must be read from
+it.
 """
 
 import json
