@@ -24,6 +24,7 @@ help:  ## List these targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.runtime  ## Set up .venv and run a ring: NODES=3 processes, data under DATA=./data
+	@$(BIN)/python -m compileall -q src/anel  # Else each node compiles, where Python may leave no files.
 	@exec $(BIN)/anel up --nodes $(NODES) --data $(DATA) $(ARGS)
 
 demo: $(VENV)/.test  ## Load real data through redis-py, kill a node in the middle, check every key
