@@ -6,11 +6,15 @@ Log lines, in the order in which things became true::
     S name=size ...   a sync has ended that covers these bytes of each commit log
     A number          the row was acknowledged
 
-Arguments: the store's folder, the log's path, honest or early, a seed, bytes per value, rows.
-`early` acknowledges before the sync: a planted bug that the harness must catch.
+    F why             the store refused a write as DiskFailed; the process ends
+
+Arguments: the store's folder, the log's path, mode, a seed, bytes per value, rows. Modes:
+honest; early acknowledges before the sync, a planted bug that the harness must catch; full has
+a disk on which no file may pass a megabyte.
 """
 
 import os
+import resource
 import sys
 import threading
 import time
@@ -21,6 +25,7 @@ from random import Random
 from typing import TypeAlias
 
 from anel.data import mutation, row
+from anel.errors import DiskFailed
 from anel.storage.rocks import RocksStore
 from anel.storage.syncer import Done
 
@@ -102,18 +107,23 @@ def main(folder: str, log: str, mode: str, *numbers: str) -> None:
     """Write until killed, or all rows."""
     seed, value_bytes, rows = map(int, numbers)
     random = Random(seed)
+    if mode == "full":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
     writer = Writer(Path(log), early=mode == "early")
     store = RocksStore.open(Path(folder), syncer=writer, now_ns=time.monotonic_ns, fatal=die)
     writer.database = Path(folder) / "live/db"
     threading.Thread(target=writer.sync_for_ever, daemon=True).start()
-    for number in range(rows):
-        writer.write(store, number, random.randbytes(value_bytes))
-        if number % 50 == 0:
-            store.put_meta(b"clock", b"%d" % number)
-        if number % 10 == 0:
-            store.work(time.monotonic_ns() + 100_000)
-    while writer.in_flight:
-        writer.take()
+    try:
+        for number in range(rows):
+            writer.write(store, number, random.randbytes(value_bytes))
+            if number % 50 == 0:
+                store.put_meta(b"clock", b"%d" % number)
+            if number % 10 == 0:
+                store.work(time.monotonic_ns() + 100_000)
+        while writer.in_flight:
+            writer.take()
+    except DiskFailed as error:
+        writer.say(f"F {error}")
     os._exit(0)  # As everywhere here: no orderly end.
 
 

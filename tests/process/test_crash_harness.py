@@ -37,15 +37,18 @@ class Promises(NamedTuple):
     written: set[int]
     acked: set[int]
     synced: dict[str, int]
+    refused: list[str]
 
 
 def promises(log: Path) -> Promises:
     """Read a log; its last line may be torn."""
-    found = Promises(set(), set(), {})
+    found = Promises(set(), set(), {}, [])
     for line in log.read_text().splitlines(keepends=True):
         if line.endswith("\n"):
             kind, _, rest = line.strip().partition(" ")
-            if kind == "S":
+            if kind == "F":
+                found.refused.append(rest)
+            elif kind == "S":
                 found.synced.update(
                     {name: int(size) for name, size in (p.split("=") for p in rest.split())}
                 )
@@ -170,6 +173,20 @@ def test_every_acknowledged_row_survives_or_damage_is_reported(
     assert check(tmp_path, lose_power, random, promised) <= (not one_log)
     for harm in (lose_power, cut_a_log, flip_a_bit, remove_a_file):
         check(tmp_path, harm, random, promised)
+
+
+def test_a_full_disk_is_told_and_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    arguments = [str(tmp_path / "store"), str(tmp_path / "log"), "full", "1", "2000", "5000"]
+    writer = subprocess.run(
+        [sys.executable, crash_writer.__file__, *arguments],
+        check=False,
+        timeout=30,
+        capture_output=True,
+    )
+    promised = promises(tmp_path / "log")
+    assert promised.refused or b"fatal" in writer.stderr  # The fsync may meet it first.
+    assert len(promised.acked) > 100
+    assert not check(tmp_path, do_nothing, Random(1), promised)
 
 
 def test_without_the_ledger_a_cut_commit_log_would_pass(
