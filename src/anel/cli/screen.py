@@ -35,7 +35,7 @@ def table_text(head: table.Row, rows: Sequence[table.Row], *, right: Sequence[in
     screen = Console(file=StringIO(), force_terminal=True, width=_width())
     with screen.capture() as capture:
         screen.print(sheet)
-    return capture.get().strip("\n")
+    return "\n".join(line.rstrip() for line in capture.get().splitlines() if line.strip())
 
 
 _COLOURS = {
