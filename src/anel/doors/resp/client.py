@@ -62,7 +62,6 @@ class Client:
         self.finished = finished
         self.last_command = ""
         self.write_level: ConsistencyLevel = door.write_level
-        self.read_level: ConsistencyLevel = door.read_level
         self.table: Table = door.no_table
         self.is_closing = False
         self.is_gone = False
@@ -75,6 +74,7 @@ class Client:
         self.library = b""
         self.library_version = b""
         self.is_multi_refused = False
+        self.read_level: ConsistencyLevel = self.door.read_level
 
     def speak(self, protocol: int) -> None:
         """Answer in this version from now on."""

@@ -1,5 +1,6 @@
-"""Commands about the connection itself: PING, HELLO, AUTH, SELECT, RESET, QUIT."""
+"""Commands about the connection itself: PING, HELLO, AUTH, SELECT, READONLY, RESET, QUIT."""
 
+from anel.data.consistency import ConsistencyLevel
 from anel.doors.resp.client import Client
 from anel.doors.resp.command import ANY_TIME, SESSION, Command
 from anel.doors.resp.door import REDIS_VERSION
@@ -43,6 +44,18 @@ def auth(client: Client, words: list[bytes]) -> bytes:  # noqa: ARG001 - As ever
     if len(words) > 3:
         return SYNTAX
     return OK if words[1] == b"default" else _WRONG_PASSWORD
+
+
+def readonly(client: Client, words: list[bytes]) -> bytes:  # noqa: ARG001 - As every command.
+    """READONLY: this connection's reads take one copy, this node's own if it has one."""
+    client.read_level = ConsistencyLevel.ONE
+    return OK
+
+
+def readwrite(client: Client, words: list[bytes]) -> bytes:  # noqa: ARG001 - As every command.
+    """READWRITE: reads are at the node's setting again."""
+    client.read_level = client.door.read_level
+    return OK
 
 
 def reset(client: Client, words: list[bytes]) -> bytes:  # noqa: ARG001 - As every command.
@@ -161,6 +174,30 @@ COMMANDS = (
         "1.0.0",
         "Choose database 0, the only one.",
         note="Any other index is out of range.",
+    ),
+    Command(
+        "readonly",
+        "",
+        1,
+        readonly,
+        SESSION,
+        "connection",
+        "3.0.0",
+        "Read at ONE on this connection: this node's own copy where it has one.",
+        is_barrier=True,
+        note="Redis has it in cluster mode only. Writes stay as they are.",
+    ),
+    Command(
+        "readwrite",
+        "",
+        1,
+        readwrite,
+        SESSION,
+        "connection",
+        "3.0.0",
+        "Read at `resp.consistency` again.",
+        is_barrier=True,
+        note="Redis has it in cluster mode only.",
     ),
     Command(
         "reset",

@@ -56,7 +56,7 @@ LATER: dict[str, str] = {
         "geoadd geodist geohash geopos georadius georadius_ro georadiusbymember "
         "georadiusbymember_ro geosearch geosearchstore "
         "dump object randomkey restore sort sort_ro wait acl asking cluster debug latency "
-        "memory monitor readonly readwrite slowlog lolwut role"
+        "memory monitor slowlog lolwut role"
     ),
     f"belongs to a single server with copies of it: a ring has no master; {DOCUMENTED}": (
         "failover psync replconf replicaof slaveof migrate swapdb sync module"
