@@ -4,13 +4,14 @@ A row is a set of entries, at most one per slot, sorted by slot::
 
     row    = format(1) flags(1) stamp(8) shape_size(4) shape value*
     shape  = entry*              everything but the values: equal statements give equal shapes
-    entry  = kind(1) name_size(2) name [path_size(2) path] [behind(8)] [expiry(8) ttl(4)] [issued(8)]
+    entry  = kind(1) name_size(2) name [path_size(2) path]
+             [behind(8)] [expiry(8) ttl(4)] [issued(8)]
     value  = size(4) bytes       one for each entry of kind CELL or EXPIRING, in order
 
-`stamp` is the row's greatest timestamp plus 2**63, so that bytes order as numbers; an entry with
-an older timestamp says how far `behind` it lies. So a whole row is re-stamped by replacing
-eight bytes. `flags` is SIMPLE when every entry is a plain cell at the stamp: then two rows of one
-shape reconcile by comparing stamps alone, which is nearly every overwrite.
+`stamp` is the row's greatest timestamp plus 2**63, so that bytes order as numbers; an entry
+with an older timestamp says how far `behind` it lies. So a whole row is re-stamped by replacing
+eight bytes. `flags` is SIMPLE when every entry is a plain cell at the stamp: then two rows of
+one shape reconcile by comparing stamps alone, which is nearly every overwrite.
 
 Reconciling takes, slot by slot, the greater entry by `Entry.rank` (CORRECTNESS 4). It is
 commutative, associative and idempotent on these bytes. A deletion never removes what it covers:
@@ -19,10 +20,11 @@ readers skip what is covered, and the purge protocol removes it (CORRECTNESS 1, 
 Source: CORRECTNESS 1 to 4; Cassandra's storage engine for the kinds of entry.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from struct import Struct
-from typing import NamedTuple
+from struct import error as StructError  # noqa: N812  # It is a class.
+from typing import NamedTuple, TypeAlias
 
 from anel.errors import CorruptData
 
@@ -34,6 +36,7 @@ NO_EXPIRY = 0
 
 _HEADER = Struct(">BBQI")
 _STAMP = Struct(">Q")
+_HEAD = Struct(">BH")
 _U16 = Struct(">H")
 _U32 = Struct(">I")
 _EXPIRY = Struct(">QI")
@@ -55,18 +58,22 @@ class Kind(IntEnum):
     ROW_DELETION = 6
 
 
-_SLOT_CLASS = {
-    Kind.ROW_DELETION: 0,
-    Kind.LIVENESS: 1,
-    Kind.EXPIRING_LIVENESS: 1,
-    Kind.COLLECTION_DELETION: 2,
-    Kind.CELL: 3,
-    Kind.EXPIRING: 3,
-    Kind.TOMBSTONE: 3,
-}
-_TIE_RANK = {Kind.TOMBSTONE: 2, Kind.EXPIRING: 1, Kind.EXPIRING_LIVENESS: 1}
-_HAS_VALUE = (Kind.CELL, Kind.EXPIRING)
-_HAS_EXPIRY = (Kind.EXPIRING, Kind.EXPIRING_LIVENESS)
+_KINDS = tuple(Kind)
+_SLOT_CLASS = (3, 3, 3, 2, 1, 1, 0)  # By kind: row deletion, liveness, collection, cells.
+_TIE_RANK = (0, 1, 2, 0, 0, 1, 0)  # By kind: a tombstone beats expiring beats plain.
+_HAS_VALUE = (True, True, False, False, False, False, False)
+_HAS_EXPIRY = (False, True, False, False, False, True, False)
+_ISSUED_DIFFERS = (True, False, False, False, True, False, False)  # Else it is the timestamp.
+
+_TOMBSTONE = 2  # Plain numbers: looking up a member of an enum costs as much as the test.
+_COLLECTION_DELETION = 3
+_LIVENESS = (4, 5)
+_ROW_DELETION = 6
+_ROW_SLOT = (b"", 0, b"")
+
+_Flat: TypeAlias = tuple[bytes, int, bytes, int, int, int, bytes, int, int, int]
+"""An entry as reconciling wants it: slot (name, class, path), then rank (timestamp, tie,
+expiry, value, issued, ttl), then kind. Of two in one slot the greater tuple wins."""
 
 
 class Entry(NamedTuple):
@@ -98,10 +105,10 @@ class Entry(NamedTuple):
         return (self.name, _SLOT_CLASS[self.kind], self.path)
 
     @property
-    def rank(self) -> tuple[int, int, int, bytes, int]:
+    def rank(self) -> tuple[int, int, int, bytes, int, int]:
         """Order within a slot: the greatest wins (CORRECTNESS 4)."""
-        kind = _TIE_RANK.get(self.kind, 0)
-        return (self.timestamp, kind, self.expiry_ms, self.value, self.issued)
+        tie = _TIE_RANK[self.kind]
+        return (self.timestamp, tie, self.expiry_ms, self.value, self.issued, self.ttl_s)
 
 
 def cell(name: bytes, value: bytes, timestamp: int, path: bytes = b"") -> Entry:
@@ -126,40 +133,38 @@ def liveness(timestamp: int) -> Entry:
 
 def encode(entries: Iterable[Entry]) -> bytes:
     """Write entries, at most one per slot, as canonical bytes; b"" for none."""
-    ordered = sorted(entries, key=lambda entry: entry.slot)
-    if not ordered:
+    return _encode(sorted((*entry.slot, *entry.rank, entry.kind) for entry in entries))
+
+
+def _encode(flats: Sequence[_Flat]) -> bytes:
+    if not flats:
         return b""
-    stamp = max(entry.timestamp for entry in ordered)
+    stamp = max(flat[3] for flat in flats)
     simple = SIMPLE
-    shape = []
-    values = []
-    for entry in ordered:
-        if entry.kind is not Kind.CELL or entry.timestamp != stamp:
+    shape: list[bytes] = []
+    values: list[bytes] = []
+    for name, _, path, timestamp, _, expiry, value, issued, ttl, kind in flats:
+        head = kind
+        rest = b""
+        if path:
+            head |= _HAS_PATH
+            rest = _U16.pack(len(path)) + path
+        if timestamp != stamp:
+            head |= _IS_BEHIND
+            rest += _STAMP.pack(stamp - timestamp)
+        if _HAS_EXPIRY[kind]:
+            rest += _EXPIRY.pack(expiry, ttl)
+        if issued and issued != timestamp:
+            head |= _HAS_ISSUED
+            rest += _STAMP.pack(issued + BIAS)
+        if head & ~_HAS_PATH:
             simple = 0
-        shape.append(_encode_shape(entry, stamp))
-        if entry.kind in _HAS_VALUE:
-            values.append(_U32.pack(len(entry.value)) + entry.value)
-    shape_bytes = b"".join(shape)
-    header = _HEADER.pack(FORMAT, simple, stamp + BIAS, len(shape_bytes))
-    return b"".join((header, shape_bytes, *values))
-
-
-def _encode_shape(entry: Entry, stamp: int) -> bytes:
-    head = int(entry.kind)
-    parts = [b"", _U16.pack(len(entry.name)), entry.name]
-    if entry.path:
-        head |= _HAS_PATH
-        parts += (_U16.pack(len(entry.path)), entry.path)
-    if entry.timestamp != stamp:
-        head |= _IS_BEHIND
-        parts.append(_STAMP.pack(stamp - entry.timestamp))
-    if entry.kind in _HAS_EXPIRY:
-        parts.append(_EXPIRY.pack(entry.expiry_ms, entry.ttl_s))
-    if entry.issued and entry.issued != entry.timestamp:
-        head |= _HAS_ISSUED
-        parts.append(_STAMP.pack(entry.issued + BIAS))
-    parts[0] = bytes((head,))
-    return b"".join(parts)
+        shape += (_HEAD.pack(head, len(name)), name, rest)
+        if _HAS_VALUE[kind]:
+            values += (_U32.pack(len(value)), value)
+    shape_size = sum(map(len, shape))
+    header = _HEADER.pack(FORMAT, simple, stamp + BIAS, shape_size)
+    return b"".join((header, *shape, *values))
 
 
 def shape_of(row: bytes) -> bytes:
@@ -209,11 +214,21 @@ def stamp_of(row: bytes) -> int:
 
 
 def restamp(row: bytes, timestamp: int) -> bytes:
-    """Move every timestamp of a row so that its greatest is this one.
+    """Shift every timestamp and every `issued` of a row so that its greatest is this one.
 
-    For rows whose timestamps the server assigned; `issued` follows where it was equal.
+    For rows whose timestamps the server assigned.
     """
+    if row[1] != SIMPLE:
+        flats = _flatten(row)
+        if any(flat[7] not in {0, flat[3]} for flat in flats):
+            shift = timestamp - stamp_of(row)
+            return _encode([_shifted(flat, shift) for flat in flats])
     return row[:2] + _STAMP.pack(timestamp + BIAS) + row[10:]
+
+
+def _shifted(flat: _Flat, shift: int) -> _Flat:
+    issued = flat[7] and flat[7] + shift
+    return (*flat[:3], flat[3] + shift, *flat[4:7], issued, *flat[8:])
 
 
 def decode(row: bytes) -> list[Entry]:
@@ -222,61 +237,66 @@ def decode(row: bytes) -> list[Entry]:
     Raises:
         CorruptData: The bytes are not a row of a known format.
     """
+    return [
+        Entry(_KINDS[kind], name, path, timestamp, value, expiry, ttl, issued)
+        for name, _, path, timestamp, _, expiry, value, issued, ttl, kind in _flatten(row)
+    ]
+
+
+def _flatten(row: bytes) -> list[_Flat]:
     if not row:
         return []
     try:
-        return _decode(row)
-    except (IndexError, ValueError, TypeError, OverflowError) as error:
-        raise CorruptData(f"row bytes cannot be read: {error}") from error
-    except Exception as error:
-        if type(error).__name__ == "error":  # struct.error has no importable narrower base.
-            raise CorruptData("row bytes end too early") from error
-        raise
+        form, _, biased, shape_size = _HEADER.unpack_from(row)
+        if form != FORMAT:
+            raise CorruptData(
+                f"row format {form} is unknown; this release reads format {FORMAT}"
+            )
+        flats, end = _flatten_shape(row, biased - BIAS, HEADER_SIZE + shape_size)
+    except (IndexError, StructError) as error:
+        raise CorruptData("row bytes end too early") from error
+    if end != len(row):
+        raise CorruptData("row bytes do not add up")
+    return flats
 
 
-def _decode(row: bytes) -> list[Entry]:
-    form, _, biased, shape_size = _HEADER.unpack_from(row)
-    if form != FORMAT:
-        raise CorruptData(f"row format {form} is unknown; this release reads format {FORMAT}")
-    stamp = biased - BIAS
+def _flatten_shape(row: bytes, stamp: int, shape_end: int) -> tuple[list[_Flat], int]:
     at = HEADER_SIZE
-    end = value_at = HEADER_SIZE + shape_size
-    entries = []
-    while at < end:
+    value_at = shape_end
+    flats: list[_Flat] = []
+    while at < shape_end:
         head = row[at]
-        kind = Kind(head & 0x0F)
-        name_size = _U16.unpack_from(row, at + 1)[0]
-        at += 3
-        name = row[at : at + name_size]
-        at += name_size
-        path = b""
+        kind = head & 0x0F
+        name_at = at + 3
+        at = name_at + (row[at + 1] << 8 | row[at + 2])
+        name = row[name_at:at]
+        path = value = b""
         timestamp = stamp
-        expiry_ms = ttl_s = 0
+        expiry = ttl = issued = 0
         if head & _HAS_PATH:
-            path_size = _U16.unpack_from(row, at)[0]
-            path = row[at + 2 : at + 2 + path_size]
-            at += 2 + path_size
+            path_at = at + 2
+            at = path_at + (row[at] << 8 | row[at + 1])
+            path = row[path_at:at]
         if head & _IS_BEHIND:
-            timestamp = stamp - _STAMP.unpack_from(row, at)[0]
+            timestamp -= _STAMP.unpack_from(row, at)[0]
             at += 8
-        if kind in _HAS_EXPIRY:
-            expiry_ms, ttl_s = _EXPIRY.unpack_from(row, at)
+        if _HAS_EXPIRY[kind]:
+            expiry, ttl = _EXPIRY.unpack_from(row, at)
             at += 12
-        issued = 0
         if head & _HAS_ISSUED:
             issued = _STAMP.unpack_from(row, at)[0] - BIAS
             at += 8
-        elif kind not in (Kind.CELL, Kind.LIVENESS):
+        elif not _ISSUED_DIFFERS[kind]:
             issued = timestamp
-        value = b""
-        if kind in _HAS_VALUE:
-            size = _U32.unpack_from(row, value_at)[0]
-            value = row[value_at + 4 : value_at + 4 + size]
-            value_at += 4 + size
-        entries.append(Entry(kind, name, path, timestamp, value, expiry_ms, ttl_s, issued))
-    if at != end or value_at != len(row):
+        if _HAS_VALUE[kind]:
+            start = value_at + 4
+            value_at = start + _U32.unpack_from(row, value_at)[0]
+            value = row[start:value_at]
+        tie, slot_class = _TIE_RANK[kind], _SLOT_CLASS[kind]
+        flats.append((name, slot_class, path, timestamp, tie, expiry, value, issued, ttl, kind))
+    if at != shape_end:
         raise CorruptData("row bytes do not add up")
-    return entries
+    return flats, value_at
 
 
 def merge(old: bytes, new: bytes) -> bytes:
@@ -291,12 +311,22 @@ def merge(old: bytes, new: bytes) -> bytes:
         return new
     if _same_simple_shape(old, new) and old[2:10] != new[2:10]:
         return new if new[2:10] > old[2:10] else old
-    best = {entry.slot: entry for entry in decode(old)}
-    for entry in decode(new):
-        other = best.get(entry.slot)
-        if other is None or entry.rank > other.rank:
-            best[entry.slot] = entry
-    return encode(best.values())
+    theirs = _flatten(old)
+    ours = _flatten(new)
+    best = {flat[:3]: flat for flat in theirs}
+    lost = 0
+    for flat in ours:
+        slot = flat[:3]
+        other = best.get(slot)
+        if other is None or flat > other:
+            best[slot] = flat
+        else:
+            lost += 1
+    if lost == len(ours):
+        return old
+    if not lost and len(best) == len(ours):
+        return new
+    return _encode(sorted(best.values()))
 
 
 def dominant(old: bytes, new: bytes) -> int | None:
@@ -307,35 +337,40 @@ def dominant(old: bytes, new: bytes) -> int | None:
     """
     if not old or old == new:
         return None
-    if _same_simple_shape(old, new):
+    if _same_simple_shape(old, new) and old[2:10] != new[2:10]:
         return None if new[2:10] > old[2:10] else stamp_of(old)
     if stamp_of(old) < stamp_of(new) and new[1] == SIMPLE:
         return None
-    hidden = [
-        theirs.timestamp
-        for theirs in decode(old)
-        for ours in decode(new)
-        if _hides(theirs, ours)
+    return _greatest_hiding(_flatten(old), _flatten(new))
+
+
+def _greatest_hiding(old: list[_Flat], new: list[_Flat]) -> int | None:
+    # Of those old entries that beat a new one in its slot, those whose area covers a new one,
+    # and those that a new deletion covers but is too early for.
+    theirs = {flat[:3]: flat for flat in old}
+    ours = {flat[:3]: flat for flat in new}
+    hiding = [
+        theirs[slot][3] for slot, flat in ours.items() if slot in theirs and theirs[slot] > flat
     ]
-    return max(hidden) if hidden else None
+    for mine in new:
+        for area in _areas_over(mine):
+            deletion = theirs.get(area)
+            if deletion is not None and deletion[3] >= mine[3]:
+                hiding.append(deletion[3])
+    for other in old:
+        for area in _areas_over(other):
+            deletion = ours.get(area)
+            if deletion is not None and other[3] > deletion[3]:
+                hiding.append(other[3])
+    return max(hiding, default=None)
 
 
-def _hides(old: Entry, new: Entry) -> bool:
-    if old.slot == new.slot:
-        return old.rank > new.rank
-    if _covers_area(old, new):
-        return old.timestamp >= new.timestamp
-    return _covers_area(new, old) and old.timestamp > new.timestamp
-
-
-def _covers_area(deletion: Entry, other: Entry) -> bool:
-    if deletion.kind is Kind.ROW_DELETION:
-        return other.kind is not Kind.ROW_DELETION
-    return (
-        deletion.kind is Kind.COLLECTION_DELETION
-        and deletion.name == other.name
-        and _SLOT_CLASS[other.kind] == 3
-    )
+def _areas_over(flat: _Flat) -> tuple[tuple[bytes, int, bytes], ...]:
+    # The slots of the deletions that cover an entry: the row's, its collection's.
+    slot_class = flat[1]
+    if slot_class == 3:
+        return (_ROW_SLOT, (flat[0], 2, b""))
+    return (_ROW_SLOT,) if slot_class else ()
 
 
 def _same_simple_shape(old: bytes, new: bytes) -> bool:
@@ -374,18 +409,16 @@ def live(entries: Iterable[Entry], now_ms: int, covered_to: int | None = None) -
     exists = False
     cells: dict[tuple[bytes, bytes], Entry] = {}
     for entry in entries:
-        kind = entry.kind
-        if kind is Kind.ROW_DELETION:
-            floor = max(floor, entry.timestamp)
-        elif kind is Kind.COLLECTION_DELETION:
-            collection[entry.name] = entry.timestamp
-        elif entry.timestamp <= floor or kind is Kind.TOMBSTONE:
+        kind, name, path, timestamp, _, expiry_ms, _, _ = entry
+        if kind == _ROW_DELETION:
+            floor = max(floor, timestamp)
+        elif kind == _COLLECTION_DELETION:
+            collection[name] = timestamp
+        elif timestamp <= floor or kind == _TOMBSTONE or 0 < expiry_ms <= now_ms:
             continue
-        elif entry.expiry_ms and entry.expiry_ms <= now_ms:
-            continue
-        elif kind in (Kind.LIVENESS, Kind.EXPIRING_LIVENESS):
+        elif kind in _LIVENESS:
             exists = True
-        elif entry.timestamp > collection.get(entry.name, floor):
-            cells[entry.name, entry.path] = entry
+        elif timestamp > collection.get(name, floor):
+            cells[name, path] = entry
             exists = True
     return LiveRow(exists, cells)
