@@ -19,6 +19,8 @@ PARTS = 8  # So that a failure names few seeds, and progress is seen.
 REGRESSIONS = {
     0: "a restarted node began ten seconds ahead of its peers' clocks and was refused so long",
     22: "anti-entropy compared without a pause while a range had no living replica",
+    364: "hints counted twice, or not at all, when the wall clock jumped back over a restart",
+    512: "the same, at QUORUM",
     27: "the checker took an expired value for a lost one",
 }
 

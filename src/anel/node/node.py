@@ -98,7 +98,12 @@ class Node:
             timing=settings.timing,
         )
         self.replica = Replica(env, store, self.ring, self.schema, clock=self.clock)
-        self.hints = HintStore(env, store, bytes_max=settings.hints_bytes_max)
+        self.hints = HintStore(
+            env,
+            store,
+            generation=settings.generation,
+            bytes_max=settings.hints_bytes_max,
+        )
         self.coordinator = Coordinator(
             env=env,
             self_id=settings.node,
@@ -119,6 +124,7 @@ class Node:
             self.ring,
             lambda: self.schema.schema,
             self.membership,
+            self.replica.fences.is_fenced,
         )
         pace = settings.repair_bytes_per_s
         self.hint_replay = HintReplay(repair, self.hints, bytes_per_s=pace)

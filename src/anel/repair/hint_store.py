@@ -73,18 +73,25 @@ class HintStore:
     Args:
         env: This node's world.
         store: Where hints lie.
+        generation: Which start of the node this is; greater than at any earlier start.
         bytes_max: Bound per target node.
     """
 
     def __init__(
-        self, env: Env, store: Store, *, bytes_max: int = HINTS_BYTES_MAX_PER_NODE
+        self,
+        env: Env,
+        store: Store,
+        *,
+        generation: int,
+        bytes_max: int = HINTS_BYTES_MAX_PER_NODE,
     ) -> None:
         self._env = env
         self._store = store
         self._bytes_max = bytes_max
         self._targets: dict[NodeId, Kept] = {}
-        # Above every number of an earlier process, so that names never meet.
-        self._first_sequence = self._sequence = env.wall_us()
+        # Above every number of an earlier process, so that names never meet. Not the wall
+        # clock: it may jump back over a restart (seeds 364 and 512).
+        self._first_sequence = self._sequence = generation << 32
         self.is_loaded = False
         self.kept = 0
         self.dropped = 0

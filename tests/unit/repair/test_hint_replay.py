@@ -55,7 +55,7 @@ class Bench:
         self.in_flight_max = 0
         self.target.handlers[MessageType.MUTATE] = self._mutate
         self.store = MemoryStore(self.source.env.now_ns)
-        self.hints = HintStore(self.source.env, self.store)
+        self.hints = HintStore(self.source.env, self.store, generation=1)
         self.hints.load()
         self.ring = FakeRing()
         self.membership = FakeMembership()

@@ -31,7 +31,7 @@ class Bench:
         self.world = World(1)
         self.node = BareNode(self.world, 0)
         self.store = MemoryStore(self.node.env.now_ns, sync=self._sync)
-        self.hints = HintStore(self.node.env, self.store, bytes_max=bytes_max)
+        self.hints = HintStore(self.node.env, self.store, generation=1, bytes_max=bytes_max)
         self.hints.load()
 
     def _sync(self, done: object) -> None:
@@ -48,7 +48,7 @@ class Bench:
     def restart(self) -> None:
         self.world.run(1)
         self.store = self.store.crash(Random(1), sync=self._sync)
-        self.hints = HintStore(self.node.env, self.store)
+        self.hints = HintStore(self.node.env, self.store, generation=2)
         self.hints.load()
 
 
