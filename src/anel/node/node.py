@@ -17,7 +17,7 @@ from anel.coordinator.coordinator import Coordinator
 from anel.coordinator.replica import Replica
 from anel.data.timestamp import HybridClock
 from anel.env import Address, Callback, Env, NodeId, Timer, short
-from anel.errors import ConfigurationError, CorruptData, ProtocolError
+from anel.errors import ConfigurationError, CorruptData, ProtocolError, UnknownFormat
 from anel.internode.messages import REPLY, MessageType, request_of
 from anel.internode.requests import Requests
 from anel.membership.membership import Membership
@@ -37,6 +37,7 @@ from anel.storage.store import Store
 CEILING_META = b"clock"
 BEAT_MS = 1_000  # How often a node looks at itself and tells the ring what changed.
 MALFORMED = (
+    UnknownFormat,
     CorruptData,
     ProtocolError,
     struct.error,
@@ -257,7 +258,12 @@ class Node:
                 self._handlers[kind](peer, message)
         except (*MALFORMED, KeyError) as error:
             self.malformed += 1
-            log.warning("message of %s dropped: %s", short(peer), error)
+            if (
+                self.malformed & (self.malformed - 1) == 0
+            ):  # Each time their number has doubled.
+                log.warning(
+                    "message of %s dropped (%d so far): %s", short(peer), self.malformed, error
+                )
 
     def link_up(self, peer: NodeId, address: Address) -> None:
         """Messages can be sent to a peer from now on."""
