@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import socket
-import tempfile
 from collections.abc import Callable
 from selectors import EVENT_READ, BaseSelector
 from typing import Any
@@ -39,6 +38,8 @@ class ControlSocket:
         self._made_folder = ""
         self.path = str(folder.path / "up.sock")
         if len(os.fsencode(self.path)) > SOCKET_PATH_MAX:
+            import tempfile
+
             self._made_folder = tempfile.mkdtemp(prefix="anel-")
             self.path = os.path.join(self._made_folder, "up.sock")
         with contextlib.suppress(FileNotFoundError):
