@@ -15,7 +15,7 @@ Hot commands format their bytes themselves; `encode` serves the others.
 Source: the RESP3 specification; redis-server 7.0.15 for what becomes what in version 2.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, Union
 
 OK = b"+OK\r\n"
@@ -50,7 +50,7 @@ class Push(list["Value"]):
 
 
 Value: TypeAlias = Union[
-    bytes, str, int, float, Flags, "list[Value]", "dict[str, Value]", "dict[bytes, Value]", None
+    bytes, str, int, float, Flags, "Sequence[Value]", "Mapping[str, Value]", None
 ]
 
 
@@ -109,7 +109,7 @@ def _encode(value: Value, protocol: int, parts: list[bytes]) -> None:
 
 
 def _encode_many(
-    value: "Flags | list[Value] | dict[str, Value] | dict[bytes, Value]",
+    value: "Flags | Sequence[Value] | Mapping[str, Value]",
     protocol: int,
     parts: list[bytes],
 ) -> None:
@@ -117,13 +117,13 @@ def _encode_many(
         case Flags():
             parts.append((b"~%d\r\n" if protocol == 3 else b"*%d\r\n") % len(value))
             parts += (b"+%b\r\n" % word.encode() for word in value)
-        case dict():
+        case Mapping():
             count = len(value)
             parts.append(b"%%%d\r\n" % count if protocol == 3 else b"*%d\r\n" % (2 * count))
             for name, item in value.items():
                 _encode(name, protocol, parts)
                 _encode(item, protocol, parts)
-        case list():
+        case _:
             kind = b">" if isinstance(value, Push) and protocol == 3 else b"*"
             parts.append(b"%b%d\r\n" % (kind, len(value)))
             for item in value:
