@@ -24,8 +24,8 @@ class HybridClock:
     Args:
         wall_us: The wall clock, microseconds since the Unix epoch.
         ceiling_us: The ceiling kept by the previous process, 0 at a node's first start.
-        raise_ceiling: Called with a new ceiling when the old one comes near. The caller must make
-            it durable and then call `ceiling_is_durable`.
+        raise_ceiling: Called with a new ceiling when the old one comes near. The caller must
+            make it durable and then call `ceiling_is_durable`.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class HybridClock:
         return True
 
     def is_covered(self, timestamp_us: int) -> bool:
-        """Tell whether a timestamp lies under the durable ceiling, so that it may leave the node."""
+        """Tell whether a timestamp lies under the durable ceiling, so that it may leave."""
         return timestamp_us <= self._ceiling_us
 
     def ceiling_is_durable(self, ceiling_us: int) -> None:

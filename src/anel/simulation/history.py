@@ -3,17 +3,17 @@
 Every write of a run carries a value of its own, so each read names the write it saw. These
 promises are checked, for a plain table (last write wins) written and read at QUORUM:
 
-    nothing from nowhere   a read sees a value that some write, begun before the read ended, wrote
-    no stale read          ... and no acknowledged write lies wholly between that write and the read
-    no going back          a later read does not see a write that lies wholly before one seen earlier
-    expiry is exact        a value with a time to live is seen until its coordinator's clock says
-                           so, and never after
-    nothing lost           after calm, what replicas hold is not older than an acknowledged write
+    nothing from nowhere  a read sees a value that some write wrote, begun before the read ended
+    no stale read         and no acknowledged write lies wholly between that write and the read
+    no going back         a later read sees no write that lies wholly before one seen earlier
+    expiry is exact       a value with a time to live is seen until its coordinator's clock says
+                          so, and never after
+    nothing lost          after calm, what replicas hold is not older than an acknowledged write
 
 "Older" is real time: write A is older than B when A ended before B began. Writes whose outcome
-is unknown never end. At ONE and in first-copy mode only the first and the last promise are made,
-the last one without regard to order: the value must be of some write, and an acknowledged key
-must not be empty unless a deletion could have emptied it.
+is unknown never end. At ONE and in first-copy mode only the first and the last promise are
+made, the last one without regard to order: the value must be of some write, and an acknowledged
+key must not be empty unless a deletion could have emptied it.
 """
 
 from dataclasses import dataclass, field

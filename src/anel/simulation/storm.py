@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from anel.data.consistency import ConsistencyLevel
+from anel.simulation.clients import Clients
 from anel.simulation.history import HistoryChecker
 from anel.simulation.ring import Machine, Parts, SimulatedRing
 from anel.simulation.world import CALM, MS, Weather, World
@@ -63,9 +64,11 @@ class Verdict:
         """Write the verdict, what the run was made of, and how to play it again."""
         head = "good" if not self.complaints else "BAD"
         lines = [
-            f"seed {self.seed}: {head}, digest {self.digest:08x}, "
-            f"{self.acknowledged} writes acknowledged, {self.reads} reads, {self.refused} refused, "
-            f"healed in {self.healed_ms:.0f} ms",
+            (
+                f"seed {self.seed}: {head}, digest {self.digest:08x}, "
+                f"{self.acknowledged} writes acknowledged, {self.reads} reads, "
+                f"{self.refused} refused, healed in {self.healed_ms:.0f} ms"
+            ),
             f"  {self.options}",
             *(f"  {complaint}" for complaint in self.complaints),
         ]
@@ -135,6 +138,7 @@ class Storm:
             replication=self.options.replication,
             parts=parts,
         )
+        self.clients = Clients(self.ring)
         self.ring.shared = self.options.shared
         self.ring.anti_entropy = self.options.anti_entropy
         self.ring.sync_ms_max = self.options.sync_ms
@@ -168,18 +172,18 @@ class Storm:
         if random.random() < 0.55:
             self._write(machine)
         elif random.random() < options.scan:
-            self.ring.scan(machine, self.keys, options.level)
+            self.clients.scan(machine, self.keys, options.level)
         else:
-            self.ring.read(machine, random.choice(self.keys), options.level)
+            self.clients.read(machine, random.choice(self.keys), options.level)
 
     def _write(self, machine: Machine) -> None:
         options, random = self.options, self._random
         first = random.randrange(len(self.keys))
         if random.random() < options.range_delete:
             last = min(len(self.keys), first + random.randint(1, 5))
-            self.ring.delete_range(machine, self.keys[first:last], options.level)
+            self.clients.delete_range(machine, self.keys[first:last], options.level)
             return
-        self.ring.write(
+        self.clients.write(
             machine,
             self.keys[first],
             options.level,
@@ -271,7 +275,7 @@ class Storm:
         )
 
     def _judge(self, healed_ms: float) -> Verdict:
-        ring, history = self.ring, self.ring.history
+        ring, history = self.ring, self.clients.history
         complaints = list(ring.complaints)
         if not self._is_healed():
             serving = len(ring.living())
@@ -293,7 +297,7 @@ class Storm:
         )
 
     def _judge_history(self, checker: HistoryChecker) -> list[str]:
-        keys = sorted({write.key for write in self.ring.history.writes})
+        keys = sorted({write.key for write in self.clients.history.writes})
         if not self.ring.living():
             return []
         complaints = []

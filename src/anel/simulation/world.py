@@ -4,10 +4,10 @@
     SimEnv      one node's Env in that world: its clock may be skewed, its links faulty
     Weather     how likely each fault is just now; `CALM` has none
 
-Every message's fate is drawn from hash(seed, source, destination, number of the message on that
-link), so that taking one step out of a run does not shift the fates of all that follow. A run is
-a function of its seed: `World.digest` sums up (time, receiver, message) and two runs of one seed
-must agree, whatever PYTHONHASHSEED is.
+Every message's fate is drawn from hash(seed, source, destination, number of the message on
+that link), so that taking one step out of a run does not shift the fates of all that follow. A
+run is a function of its seed: `World.digest` sums up (time, receiver, message), and two runs of
+one seed must agree, whatever PYTHONHASHSEED is.
 
 Source: FoundationDB's and TigerBeetle's simulators for the method; DESIGN section 1.
 """
