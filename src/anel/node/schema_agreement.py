@@ -45,6 +45,7 @@ _log = logging.getLogger("anel.schema")
 META = b"schema"
 PUSH_TIMEOUT_MS = 5_000
 PULL_TIMEOUT_MS = 5_000
+RETRY_MS = 1_000
 REDIS_COPIES = 3
 
 Done: TypeAlias = Callable[[RequestRefused | RequestFailed | None], None]
@@ -103,6 +104,7 @@ class SchemaBook:
         self._ring = ring
         self._now = now
         self._pulling: dict[NodeId, bool] = {}
+        self._heard: dict[NodeId, str] = {}
         self._chosen_redis: int | None = None
         self._replication = ReplicationChange(env, requests, ring=ring, book=self)
         self.schema = Schema()
@@ -355,7 +357,12 @@ class SchemaBook:
         self._env.send(peer, pack_control(kind, request_of(message), body))
 
     def heard(self, peer: NodeId, digest: str) -> None:
-        """Note a peer's digest, as gossip tells it; pull from one that knows something else."""
+        """Note a peer's digest, as gossip tells it; pull from one that knows something else.
+
+        Gossip tells a digest once: a pull without an answer is repeated for as long as the peer
+        is in the ring.
+        """
+        self._heard[peer] = digest
         if digest == self.digest or self._pulling.get(peer):
             return
         self._pulling[peer] = True
@@ -364,6 +371,8 @@ class SchemaBook:
             del self._pulling[peer]
             if peer in replies:
                 self._learn(replies[peer])
+            elif peer in self._ring.members:
+                self._env.set_timer(RETRY_MS, lambda: self.heard(peer, self._heard[peer]))
 
         question = (MessageType.SCHEMA_PULL, PullSchema(self.digest))
         Poll(self._env, self._requests, [peer], question, timeout_ms=PULL_TIMEOUT_MS, done=done)

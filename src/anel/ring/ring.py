@@ -39,6 +39,7 @@ _log = logging.getLogger("anel.ring")
 
 META = b"ring"
 PULL_TIMEOUT_MS = 2_000
+RETRY_MS = 1_000
 NO_EPOCH = -1  # No message carries it.
 
 
@@ -74,6 +75,7 @@ class Ring:
         self._requests = requests
         self._view: RingView | None = None
         self._pulling: dict[NodeId, bool] = {}
+        self._heard: dict[NodeId, int] = {}
         self._locks: dict[bytes, bool] = {}
         self.epoch = 0
         self.write_epoch = NO_EPOCH
@@ -154,7 +156,12 @@ class Ring:
         self.heard(peer, epoch)
 
     def heard(self, peer: NodeId, epoch: int) -> None:
-        """Note a peer's epoch, as gossip tells it: one that is ahead is asked for its view."""
+        """Note a peer's epoch, as gossip tells it: one that is ahead is asked for its view.
+
+        Gossip tells an epoch once: a pull without an answer is repeated for as long as the peer
+        is in the ring.
+        """
+        self._heard[peer] = epoch
         if self.is_formed and epoch > self.epoch:
             self.pull(peer)
 
@@ -170,6 +177,8 @@ class Ring:
                 found = pulled_view(replies[peer])
                 if found is not None:
                     self.adopt(found)
+            elif peer in self.members and self._heard.get(peer, 0) > self.epoch:
+                self._env.set_timer(RETRY_MS, lambda: self.heard(peer, self._heard[peer]))
 
         question = (MessageType.RING_PULL, Pull(self.epoch))
         Poll(self._env, self._requests, [peer], question, timeout_ms=PULL_TIMEOUT_MS, done=done)

@@ -193,6 +193,21 @@ def test_a_node_that_was_away_learns_the_schema_from_a_digest(town: Town) -> Non
     assert away.env.sent[MessageType.SCHEMA_PULL] == 1
 
 
+def test_a_pull_whose_answer_was_lost_is_repeated(town: Town) -> None:
+    away = town.nodes[2]
+    for node in town.nodes[:2]:
+        town.world.cut(node.id, away.id)
+        node.book.is_alive = lambda peer: peer != away.id
+    town.ask(town.create(0, "shop"))
+    away.book.heard(town.nodes[0].id, town.nodes[0].book.digest)
+    town.world.run(20_000)
+    assert away.book.keyspace("shop") is None
+    assert 2 <= away.env.sent[MessageType.SCHEMA_PULL] <= 5
+    town.world.heal()
+    town.world.run(10_000)
+    assert away.book.keyspace("shop") is not None
+
+
 def test_equal_digests_ask_nothing(town: Town) -> None:
     one, other, _ = town.nodes
     one.book.heard(other.id, other.book.digest)

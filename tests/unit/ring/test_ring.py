@@ -105,6 +105,20 @@ def test_a_node_that_hears_of_a_later_epoch_pulls_it() -> None:
     assert one.env.sent[MessageType.RING_PULL] == 1
 
 
+def test_a_pull_whose_answer_was_lost_is_repeated() -> None:
+    world, one, other = pair()
+    one.ring.adopt(view_of(2))
+    other.ring.adopt(later(view_of(2), 5))
+    world.cut(other.id, one.id)
+    one.ring.heard(other.id, 5)
+    world.run(10_000)
+    assert one.ring.epoch == 1
+    assert 2 <= one.env.sent[MessageType.RING_PULL] <= 5
+    world.heal()
+    world.run(10_000)
+    assert one.ring.epoch == 5
+
+
 def test_a_node_that_is_pulled_by_one_ahead_of_it_pulls_in_turn() -> None:
     world, one, other = pair()
     one.ring.adopt(later(view_of(2), 5))
