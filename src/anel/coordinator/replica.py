@@ -24,7 +24,7 @@ from anel.data.mutation import (
 )
 from anel.data.timestamp import HybridClock
 from anel.env import Env, NodeId
-from anel.errors import CorruptData, DiskFailed, InvalidRequest
+from anel.errors import CorruptData, DiskFailed, InvalidRequest, Overloaded
 from anel.internode.messages import (
     MUTATE,
     READ_ROW,
@@ -47,6 +47,13 @@ RowRead: TypeAlias = Callable[[Status, bytes], None]
 
 PageRead: TypeAlias = Callable[[Status, bool, list[Record]], None]
 """Called with the status, whether more may follow, and the records."""
+
+_REFUSED = {
+    InvalidRequest: Status.TOO_LARGE,
+    CorruptData: Status.DAMAGED,
+    DiskFailed: Status.DISK_FAILED,
+    Overloaded: Status.OVERLOADED,
+}
 
 
 class Replica:
@@ -154,12 +161,8 @@ class Replica:
         self.mutations += 1
         try:
             dominant = store.apply(mutation)
-        except InvalidRequest:
-            done(Status.TOO_LARGE, None)
-        except CorruptData:
-            done(Status.DAMAGED, None)
-        except DiskFailed:
-            done(Status.DISK_FAILED, None)
+        except (InvalidRequest, CorruptData, DiskFailed, Overloaded) as error:
+            done(_REFUSED[type(error)], None)
         else:
             status = Status.RECOVERING if store.recovering else Status.OK
             store.when_durable(lambda: done(status, dominant))

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from random import Random
 from typing import NoReturn, TypeAlias
 
-from anel.errors import CorruptData, DiskFailed
+from anel.errors import CorruptData, DiskFailed, Overloaded
 from anel.storage.commit import Durability, GroupCommit
 from anel.storage.records import RECOVERING, Changes, RecordStore
 from anel.storage.sorted_map import SortedMap
@@ -42,6 +42,7 @@ class MemoryStore(RecordStore):
     Attributes:
         fail_syncs: When set, each sync that completes from now on fails with it.
         is_full: When set, every write is refused with DiskFailed.
+        is_slow: When set, every write of records is refused with Overloaded.
     """
 
     SCRUB_RECORDS_PER_S = 100  # Nothing rots here by itself, and simulated time is expensive.
@@ -62,6 +63,7 @@ class MemoryStore(RecordStore):
         self._sync = sync
         self.fail_syncs: Exception | None = None
         self.is_full = False
+        self.is_slow = False
         self._is_open = True
         super().__init__(now_ns, GroupCommit(durability, fatal or _raise))
         self.commit.begin_with(self._begin_sync, lambda: bool(self._undo))
@@ -151,14 +153,14 @@ class MemoryStore(RecordStore):
         return self._records.values.get(key)
 
     def _put(self, key: bytes, value: bytes) -> None:
-        self._admit()
+        self._admit(holds_records=True)
         records = self._records
         self._undo.append([(records, key, records.values.get(key))])
         records.put(key, value)
 
     def write(self, records: Changes, states: Changes) -> None:
         """Write to both spaces, all or nothing."""
-        self._admit()
+        self._admit(holds_records=bool(records))
         undo: Undo = []
         for where, changes in ((self._records, records), (self._states, states)):
             for key, value in changes:
@@ -166,7 +168,7 @@ class MemoryStore(RecordStore):
         self._undo.append(undo)
 
     def _drop(self, table: bytes, states: Changes) -> None:
-        self._admit()
+        self._admit(holds_records=False)
         undo: Undo = []
         for key in self._records.keys(table, after(table)):
             _change(self._records, key, None, undo)
@@ -215,10 +217,12 @@ class MemoryStore(RecordStore):
 
     # Its own.
 
-    def _admit(self) -> None:
+    def _admit(self, *, holds_records: bool) -> None:
         assert self._is_open, "a closed store was written to"
         if self.is_full:
             raise DiskFailed("the disk is full; free some space and restart the node")
+        if self.is_slow and holds_records:
+            raise Overloaded("the disk cannot keep up with the writes; try again shortly")
         if len(self._undo) > UNDO_MAX:
             self._forget_undo(self._undo_first + UNDO_MAX // 2)
 

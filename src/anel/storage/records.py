@@ -32,7 +32,7 @@ from anel.data.mutation import (
     decode_deletion,
     merge_record,
 )
-from anel.errors import CorruptData, InvalidRequest
+from anel.errors import CorruptData, DiskFailed, InvalidRequest
 from anel.limits import ROW_BYTES_MAX
 from anel.storage import visibility
 from anel.storage.commit import GroupCommit
@@ -284,6 +284,8 @@ class RecordStore(ABC):
             return self._upkeep.work(until_ns)
         except CorruptData:  # Noted: `found_corrupt` and `damage` tell the node.
             self._upkeep.stop_scan()
+            return False
+        except DiskFailed:  # Clients are told by their own writes; leaves just stay dirty.
             return False
 
     # Shared with the upkeep.

@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from rocksdict import Rdict, RdictIter, WriteBatch
+from rocksdict import Rdict, RdictIter, WriteBatch, WriteOptions
 
 from anel.errors import AnelError, CorruptData, DiskFailed, Overloaded
 from anel.storage.commit import Durability, GroupCommit
@@ -47,6 +47,7 @@ class RocksStore(RecordStore):
         self._database: Rdict = opened.database
         self._states: Rdict = opened.database.get_column_family(STATES_FAMILY)
         self._states_handle = opened.database.get_column_family_handle(STATES_FAMILY)
+        self._patience = WriteOptions()
         self._syncer = syncer
         self._synced_sequence = opened.database.latest_sequence_number()
         self._disk_bytes = 0
@@ -144,13 +145,16 @@ class RocksStore(RecordStore):
         self._database.put(key, value)
 
     def write(self, records: Changes, states: Changes) -> None:
-        """Write to both spaces, all or nothing."""
+        """Write to both spaces, all or nothing.
+
+        States alone wait out a stall: they are few, and their writers have nobody to refuse to.
+        """
         batch = WriteBatch(True)  # Raw mode; rocksdict takes it by position.
         for key, value in records:
             assert value is not None, "records are removed only by `_drop`"
             batch.put(key, value)
         self._add_states(batch, states)
-        self._write(batch)
+        self._write(batch, patient=not records)
 
     def _drop(self, table: bytes, states: Changes) -> None:
         batch = WriteBatch(True)  # As above.
@@ -158,7 +162,7 @@ class RocksStore(RecordStore):
         for kind in (LEAF_STATE, DIRTY_STATE):
             batch.delete_range(kind + table, after(kind + table), self._states_handle)
         self._add_states(batch, states)
-        self._write(batch)
+        self._write(batch, patient=True)
 
     def _add_states(self, batch: WriteBatch, states: Changes) -> None:
         handle = self._states_handle
@@ -168,9 +172,9 @@ class RocksStore(RecordStore):
             else:
                 batch.put(name, value, handle)
 
-    def _write(self, batch: WriteBatch) -> None:
+    def _write(self, batch: WriteBatch, *, patient: bool) -> None:
         try:
-            self._database.write(batch)
+            self._database.write(batch, self._patience if patient else None)
         except Exception as error:
             raise self._fault(error) from error
 

@@ -70,6 +70,7 @@ class Store(Protocol):
             InvalidRequest: A merged row would pass ROW_BYTES_MAX; nothing was changed.
             CorruptData: Stored or given bytes cannot be read.
             DiskFailed: The disk refuses writes.
+            Overloaded: RocksDB would make the loop wait; nothing was changed.
         """
 
     def get(self, key: bytes) -> bytes | None:

@@ -123,6 +123,9 @@ def test_faults_of_the_store_have_a_status_each() -> None:
     node.store.is_full = True
     assert mutate(node, mutation_of(cluster, b"soap")) == [(Status.DISK_FAILED, None)]
     node.store.is_full = False
+    node.store.is_slow = True
+    assert mutate(node, mutation_of(cluster, b"soap")) == [(Status.OVERLOADED, None)]
+    node.store.is_slow = False
     big = mutation_of(cluster, bytes(ROW_BYTES_MAX))
     assert mutate(node, big) == [(Status.TOO_LARGE, None)]
     mutate(node, mutation_of(cluster, b"soap"))

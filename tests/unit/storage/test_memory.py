@@ -98,6 +98,7 @@ def test_a_full_disk_refuses_writes_and_changes_nothing() -> None:
             write()
     assert numbers(store) == {1}
     assert store.summary(TABLE).rows == 1
+    assert not store.work(1 << 62)  # A checkpoint is due, and waits.
 
 
 def test_a_failing_sync_is_told_to_fatal() -> None:
