@@ -143,6 +143,8 @@ class AntiEntropy:
             return Verdict.UNKNOWN_TABLE
         if table.truncated_at != question.truncated_at:
             return Verdict.TRUNCATED
+        if self._services.is_fenced(question.table):
+            return Verdict.TRUNCATED  # It is about to be.
         if not self._services.store.summary(question.table).is_complete:
             return Verdict.INCOMPLETE
         return Verdict.COMPARED

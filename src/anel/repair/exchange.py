@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from anel.data.mutation import PREFIX_HEAD_SIZE, encode, merge_record
 from anel.env import NodeId
-from anel.errors import InvalidRequest, StorageError
+from anel.errors import InvalidRequest, Overloaded, StorageError
 from anel.internode.messages import (
     Origin,
     PageRequest,
@@ -102,7 +102,7 @@ class Exchange:
         try:
             while start < end and not self.failure:
                 start = await self._settle_page(start, end)
-        except StorageError as error:
+        except (StorageError, Overloaded) as error:
             self.failure = str(error)
         return not self.failure
 
@@ -209,6 +209,10 @@ class Exchange:
         known = self._services.tables.get(self._table.id)
         if known is None or known.truncated_at != self._table.truncated_at:
             self._fail("the table was truncated or dropped meanwhile")
+            return False
+        if self._services.is_fenced(self._table.id):
+            # What came after the truncation on the peer would be removed by ours.
+            self._fail("the table is being truncated")
             return False
         return True
 

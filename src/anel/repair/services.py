@@ -113,6 +113,10 @@ class Tables:
         return self._by_id
 
 
+def _never(_: bytes) -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class RepairServices:
     """The surroundings of repair on one node.
@@ -125,6 +129,7 @@ class RepairServices:
         ring: Its view of the ring.
         schema: Gives its present schema.
         membership: What it believes of the others.
+        is_fenced: Tells whether a truncation holds a table still on this node now.
         tables: The tables of the present schema.
     """
 
@@ -135,6 +140,7 @@ class RepairServices:
     ring: RingPort
     schema: SchemaSource
     membership: MembershipPort
+    is_fenced: Callable[[bytes], bool] = _never
     tables: Tables = field(init=False)
 
     def __post_init__(self) -> None:

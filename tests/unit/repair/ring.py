@@ -98,7 +98,7 @@ class RepairNode:
         self.store = store
         clock = HybridClock(self.env.wall_us, 0, lambda _: None)
         replica = Replica(self.env, store, self.ring, self.book, clock=clock)  # type: ignore[arg-type]
-        services = RepairServices(
+        self.services = services = RepairServices(
             self.env,
             self.id,
             self.node.requests,

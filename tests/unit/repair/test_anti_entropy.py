@@ -293,6 +293,21 @@ def test_a_push_that_crosses_a_truncation_is_dropped_there() -> None:
     assert records(two.store) == []
 
 
+@pytest.mark.parametrize("fenced", [0, 1])
+def test_a_table_that_a_truncation_holds_still_is_not_repaired(fenced: int) -> None:
+    ring = RepairRing(2)
+    one, two = ring.nodes
+    two.write(put(b"k", b"v", 50))
+    ring.nodes[fenced].services.is_fenced = lambda _: True
+    one.anti_entropy.start()
+    ring.run(5 * SECOND)
+    assert records(one.store) == []
+    assert not one.is_in_sync()
+    ring.nodes[fenced].services.is_fenced = lambda _: False
+    ring.run(5 * SECOND)
+    assert records(one.store) == records(two.store)
+
+
 def test_a_row_too_large_to_merge_is_counted_and_left() -> None:
     ring = RepairRing(2)
     one, two = ring.nodes
