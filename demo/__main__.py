@@ -79,8 +79,11 @@ class Story:
         return tally, took_s
 
     def checks(self) -> Iterator[tuple[str, loading.Check]]:
-        """Read everything: a quorum's word by each node, then each node's own copy."""
-        for own_copy in (False, True):
+        """Read everything: each node's own copy, then a quorum's word by each node.
+
+        In this order, for a read at QUORUM would mend a copy that lacks something.
+        """
+        for own_copy in (True, False):
             for number, address in enumerate(self.addresses):
                 what = f"node {number}: " + ("its own copy" if own_copy else "QUORUM")
                 with self.bar(f"reading, {what}") as advance:
