@@ -42,6 +42,7 @@ NODES_MAX = 512  # LEAVES / VNODES_PER_NODE, halved: each vnode spans at least t
 
 # The HTTP door.
 HTTP_CONNECTIONS_MAX = 256  # People's browsers, scrapers and the command line.
+HTTP_IDLE_S_MAX = 60  # Silent connections make room for others; Redis ones stay, as in Redis.
 HTTP_HEAD_BYTES_MAX = 16 * KIB  # Request line and headers; browsers send 1 to 2 KiB.
 HTTP_BODY_BYTES_MAX = 64 * KIB  # A keyspace's definition has 100 bytes.
 HTTP_PIPELINE_MAX = 100  # Requests waiting behind one that waits for the ring.

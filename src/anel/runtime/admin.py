@@ -33,6 +33,7 @@ class NodeAdmin:
     Args:
         node: The node.
         cluster_name: As configured.
+        is_ready: Whether it takes requests: it serves and is not stopping.
         lag_ms: How late the loop has been.
         own_measures: What the process measures beside the node.
     """
@@ -41,11 +42,14 @@ class NodeAdmin:
         self,
         node: Node,
         cluster_name: str,
+        *,
+        is_ready: Callable[[], bool],
         lag_ms: Callable[[], float],
         own_measures: Callable[[], Iterable[tuple[str, str, float]]],
     ) -> None:
         self._node = node
         self._cluster_name = cluster_name
+        self._is_ready = is_ready
         self._lag_ms = lag_ms
         self._own_measures = own_measures
         self._partitioner = Murmur3Partitioner()
@@ -53,7 +57,7 @@ class NodeAdmin:
     @property
     def is_ready(self) -> bool:
         """The node serves clients."""
-        return self._node.is_ready
+        return self._is_ready()
 
     def status(self) -> StatusReport:
         """Describe the ring as this node sees it."""
@@ -66,7 +70,7 @@ class NodeAdmin:
             epoch=ring.epoch,
             node=node.settings.node.hex(),
             release=__version__,
-            is_ready=node.is_ready,
+            is_ready=self._is_ready(),
             nodes=[self._node_report(member) for member in self._members()],
             keyspaces=self.keyspaces(),
             loop_lag_ms=self._lag_ms(),

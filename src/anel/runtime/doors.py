@@ -12,7 +12,7 @@ from anel.doors.http.session import HttpDoor, HttpSession
 from anel.doors.resp.door import RespDoor
 from anel.doors.resp.session import RespSession
 from anel.env import Address
-from anel.limits import HTTP_CONNECTIONS_MAX, RESP_CONNECTIONS_MAX
+from anel.limits import HTTP_CONNECTIONS_MAX, HTTP_IDLE_S_MAX, RESP_CONNECTIONS_MAX
 from anel.runtime.listener import Connection, Listener
 
 _RESP_FULL = b"-ERR max number of clients reached\r\n"
@@ -56,5 +56,10 @@ def http_door(
         return HttpSession(door, connection.write, connection.close)
 
     return Listener(
-        loop, "http", session, connections_max=HTTP_CONNECTIONS_MAX, refusal=_HTTP_FULL
+        loop,
+        "http",
+        session,
+        connections_max=HTTP_CONNECTIONS_MAX,
+        refusal=_HTTP_FULL,
+        idle_s_max=HTTP_IDLE_S_MAX,
     )

@@ -57,6 +57,7 @@ class Connection(asyncio.Protocol):
         "_listener",
         "_output",
         "_transport",
+        "beat",
         "session",
     )
 
@@ -67,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._is_feeding = False
         self._is_reading = True
         self._is_stalled = False
+        self.beat = listener.beat
         self.session: Session | None = None
 
     # For the session.
@@ -104,6 +106,7 @@ class Connection(asyncio.Protocol):
         session = self.session
         if session is None:
             return
+        self.beat = self._listener.beat
         self._is_feeding = True
         session.receive(data)
         self._is_feeding = False
@@ -146,7 +149,9 @@ class Connection(asyncio.Protocol):
         data = output[0] if len(output) == 1 else b"".join(output)
         output.clear()
         transport.write(data)
-        self._regulate()
+        session = self.session
+        if session is not None and (session.paused or not self._is_reading):
+            self._regulate()
 
     def abort(self) -> None:
         """Drop the connection at once."""
@@ -210,6 +215,11 @@ class Listener:
         session: Makes the session of one connection.
         connections_max: Past it a client gets `refusal` and is closed.
         refusal: In the door's protocol: too many connections.
+        idle_s_max: Connections that have nothing under way and were silent for this long, or
+            up to half as long again, are closed; 0 keeps them.
+
+    Attributes:
+        beat: Counts halves of `idle_s_max`; a connection notes it when it hears its client.
     """
 
     def __init__(
@@ -220,12 +230,16 @@ class Listener:
         *,
         connections_max: int,
         refusal: bytes = b"",
+        idle_s_max: float = 0,
     ) -> None:
         self._loop = loop
         self._name = name
         self._session = session
         self._connections_max = connections_max
         self._refusal = refusal
+        self._half_idle_s = idle_s_max / 2
+        self._sweep: asyncio.TimerHandle | None = None
+        self.beat = 0
         self._connections: dict[Connection, None] = {}
         self._dirty: list[Connection] = []
         self._server: asyncio.Server | None = None
@@ -244,9 +258,14 @@ class Listener:
         self._server = await self._loop.create_server(
             lambda: Connection(self), sock=taken, backlog=BACKLOG
         )
+        if self._half_idle_s:
+            self._sweep = self._loop.call_later(self._half_idle_s, self._close_idle)
 
     def stop_accepting(self) -> None:
         """Close the port; connections stay."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -299,7 +318,7 @@ class Listener:
             self.refused += 1
             self._complaints.say(
                 f"door={self._name} refused a client: {self._connections_max} are connected; "
-                "raise limits.connections or close some"
+                "close some"
             )
             transport.write(self._refusal)
             transport.close()
@@ -317,6 +336,14 @@ class Listener:
         if not self._dirty:
             self._loop.call_soon(self._flush)
         self._dirty.append(connection)
+
+    def _close_idle(self) -> None:
+        self.beat += 1
+        self._sweep = self._loop.call_later(self._half_idle_s, self._close_idle)
+        for connection in list(self._connections):
+            session = connection.session
+            if connection.beat < self.beat - 2 and session is not None and session.is_idle:
+                connection.close()
 
     def _flush(self) -> None:
         if self.is_paused:

@@ -312,14 +312,18 @@ class NodeServer:
         assert self.env is not None
         node, upkeep = self.node, self._upkeep
         assert upkeep is not None
-        self._backend = DoorBackend(node, self.env)
+        self._backend = backend = DoorBackend(node, self.env)
         admin = NodeAdmin(
-            node, self.config.cluster_name, lambda: upkeep.lag_ms, self._own_measures
+            node,
+            self.config.cluster_name,
+            is_ready=lambda: backend.ready,
+            lag_ms=lambda: upkeep.lag_ms,
+            own_measures=self._own_measures,
         )
         facts = DoorFacts(self.config, self.addresses)
         for name, taken in list(self._bound.items()):
             if name == "resp":
-                door = resp_door(self._loop, self._backend, facts)
+                door = resp_door(self._loop, backend, facts)
             else:
                 door = http_door(self._loop, admin, facts)
             self._listeners[name] = door

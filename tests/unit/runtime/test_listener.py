@@ -213,6 +213,29 @@ def test_a_session_learns_that_its_client_has_gone(
     loop.run_until_complete(story())
 
 
+def test_silent_connections_are_closed_where_that_is_wanted(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    async def story() -> None:
+        door = Door(loop)
+        door.listener._half_idle_s = 0.03
+        await door.open()
+        silent, busy, talking = await door.call(), await door.call(), await door.call()
+        await until(lambda: len(door.sessions) == 3)
+        door.sessions[1].is_idle = False
+        reading = loop.create_task(silent[0].read())
+        while not reading.done():
+            talking[1].write(b".")
+            await asyncio.sleep(0.005)
+        assert [session.is_closed for session in door.sessions] == [True, False, False]
+        for _, writer in (silent, busy, talking):
+            writer.close()
+        door.listener.abort()
+        await asyncio.sleep(0.01)
+
+    loop.run_until_complete(story())
+
+
 def test_what_was_written_leaves_before_a_close(
     loop: asyncio.AbstractEventLoop, door: Door
 ) -> None:
