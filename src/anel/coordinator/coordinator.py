@@ -7,6 +7,7 @@ class only chooses the object, bounds how many there are, and tells the time.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from anel.coordinator.first_copy import FirstCopyWrite
 from anel.coordinator.later import Later
@@ -17,7 +18,6 @@ from anel.coordinator.read import OwnRead, ReadOperation, RowDone
 from anel.coordinator.replica import Replica
 from anel.coordinator.scan_walk import ScanWalk, TakePage, Walked
 from anel.coordinator.services import (
-    CEILING_MS,
     RETRY_MS,
     SPECULATE_MS,
     Counters,
@@ -87,10 +87,9 @@ class Coordinator:
         self._env = env
         self._self_id = self_id
         self._ring = ring
-        self._schema = schema
+        self._keyspace = schema.keyspace
         self._replica = replica
         self._clock = clock
-        self._uncovered = Later(env, CEILING_MS)
 
     @property
     def in_flight(self) -> int:
@@ -136,7 +135,7 @@ class Coordinator:
             services.counters.overloaded += 1
             done(_overloaded(services))
             return
-        keyspace = self._schema.keyspace(table.keyspace)
+        keyspace = self._keyspace(table.keyspace)
         if keyspace is None:
             done(_dropped(table))
             return
@@ -144,44 +143,24 @@ class Coordinator:
         services.counters.writes += 1
         clock = self._clock
         if clock.last_us > clock.ceiling_us:
-            self._hold(keyspace, mutation, level, done, server_stamped=server_stamped)
+            # Kept until the clock's ceiling above its timestamp is durable (rule 9).
+            clock.when_covered(
+                partial(self._write, keyspace, mutation, level, done, server_stamped)
+            )
         else:
-            self._write(keyspace, mutation, level, done, server_stamped=server_stamped)
+            self._write(keyspace, mutation, level, done, server_stamped)
 
-    def _hold(
+    def _write(  # noqa: PLR0917 - on the hot path, called from one place.
         self,
         keyspace: Keyspace,
         mutation: bytes,
         level: ConsistencyLevel,
         done: Written,
-        *,
-        server_stamped: bool,
-    ) -> None:
-        """Keep a write until the clock's ceiling above its timestamp is durable (rule 9)."""
-        last_us = self._clock.last_us
-
-        def look() -> None:
-            if self._clock.is_covered(last_us):
-                self._write(keyspace, mutation, level, done, server_stamped=server_stamped)
-            else:
-                self._uncovered.add(look)
-
-        self._uncovered.add(look)
-
-    def _write(
-        self,
-        keyspace: Keyspace,
-        mutation: bytes,
-        level: ConsistencyLevel,
-        done: Written,
-        *,
-        server_stamped: bool,
+        server_stamped: bool,  # noqa: FBT001 - likewise.
     ) -> None:
         services = self._services
-        if self._is_sole(keyspace, mutation, level):
-            SoleWrite(
-                services, keyspace, mutation, level, done=done, server_stamped=server_stamped
-            ).start()
+        if keyspace.replication_factor == 1 and self._is_sole(keyspace, mutation, level):
+            SoleWrite(services, keyspace, mutation, level, done, server_stamped).start()
         elif keyspace.first_copy:
             FirstCopyWrite(
                 services, keyspace, mutation, done, server_stamped=server_stamped
@@ -192,9 +171,7 @@ class Coordinator:
             ).start()
 
     def _is_sole(self, keyspace: Keyspace, mutation: bytes, level: ConsistencyLevel) -> bool:
-        """Tell whether this node holds the only copy there should be, and that is enough."""
-        if keyspace.replication_factor != 1:
-            return False
+        """Tell whether the only copy there should be is this node's, and that is enough."""
         token = int.from_bytes(mutation[24:32], "big") - TOKEN_BIAS
         return (
             self._ring.replicas(token, 1)[0] == self._self_id
@@ -218,7 +195,7 @@ class Coordinator:
             services.counters.overloaded += 1
             done(_overloaded(services))
             return
-        keyspace = self._schema.keyspace(table.keyspace)
+        keyspace = self._keyspace(table.keyspace)
         if keyspace is None:
             done(_dropped(table))
             return
@@ -268,7 +245,7 @@ class Coordinator:
             services.counters.overloaded += 1
             done(_overloaded(services))
             return
-        keyspace = self._schema.keyspace(table.keyspace)
+        keyspace = self._keyspace(table.keyspace)
         if keyspace is None:
             done(_dropped(table))
             return

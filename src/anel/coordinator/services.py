@@ -18,7 +18,6 @@ Failure: TypeAlias = RequestRefused | RequestFailed
 """Why a request was not done, given to the client's callback as a value."""
 
 SPECULATE_MS = 50  # Past it a read asks one more replica; well above a sync under load.
-CEILING_MS = 2  # How often a write looks whether the clock's ceiling has become durable.
 RETRY_MS = 20  # Time for one ring view to be pulled before a refused request goes out again.
 
 

@@ -51,15 +51,14 @@ class SoleWrite:
 
     __slots__ = ("_done", "_keyspace", "_level", "_mutation", "_server_stamped", "_services")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - on the hot path, called from one place.
         self,
         services: Services,
         keyspace: Keyspace,
         mutation: bytes,
         level: ConsistencyLevel,
-        *,
         done: Written,
-        server_stamped: bool,
+        server_stamped: bool,  # noqa: FBT001 - likewise.
     ) -> None:
         self._services = services
         self._keyspace = keyspace

@@ -9,13 +9,16 @@ Source: Kulkarni et al., "Logical Physical Clocks" (2014), here packed into one 
 microseconds; CORRECTNESS 9.
 """
 
+from collections import deque
 from collections.abc import Callable
 
 from anel.limits import CLOCK_DRIFT_MS_MAX
 
-# A restarted node begins at its ceiling, so the step is well under the drift that peers accept;
-# one small synced write every eighth of a second, and only while timestamps are given out.
-CEILING_STEP_US = 250_000
+# A restarted node begins at its ceiling, so the step is under the drift that peers accept. The
+# next one is asked for LEAD before the present one is reached, so that no write waits for a busy
+# disk: one small synced write every eighth of a second, and only while timestamps are given out.
+CEILING_STEP_US = 350_000
+CEILING_LEAD_US = 225_000
 
 
 class HybridClock:
@@ -26,34 +29,29 @@ class HybridClock:
         ceiling_us: The ceiling kept by the previous process, 0 at a node's first start.
         raise_ceiling: Called with a new ceiling when the old one comes near. The caller must
             make it durable and then call `ceiling_is_durable`.
+
+    Attributes:
+        last_us: The greatest timestamp given out or merged so far.
+        ceiling_us: The durable ceiling: no timestamp above it has left this node.
     """
 
     def __init__(
         self, wall_us: Callable[[], int], ceiling_us: int, raise_ceiling: Callable[[int], None]
     ) -> None:
         self._wall_us = wall_us
-        self._last_us = ceiling_us
-        self._ceiling_us = ceiling_us
+        self.last_us = ceiling_us
+        self.ceiling_us = ceiling_us
         self._asked_us = ceiling_us
         self._raise_ceiling = raise_ceiling
-
-    @property
-    def last_us(self) -> int:
-        """The greatest timestamp given out or merged so far."""
-        return self._last_us
-
-    @property
-    def ceiling_us(self) -> int:
-        """The durable ceiling: no timestamp above it has left this node."""
-        return self._ceiling_us
+        self._uncovered: deque[tuple[int, Callable[[], None]]] = deque()
 
     def now(self) -> int:
         """Give the next timestamp, greater than all before it on this node."""
         wall = self._wall_us()
-        last = self._last_us
+        last = self.last_us
         last = wall if wall > last else last + 1
-        self._last_us = last
-        if last > self._asked_us - CEILING_STEP_US // 2:
+        self.last_us = last
+        if last > self._asked_us - CEILING_LEAD_US:
             self._ask(last)
         return last
 
@@ -63,20 +61,35 @@ class HybridClock:
         False means the peer is more than CLOCK_DRIFT_MS_MAX ahead of this node's wall clock and
         was not merged: refuse its frame, or one mad clock would drag the ring into the future.
         """
-        if peer_us <= self._last_us:
+        if peer_us <= self.last_us:
             return True
         if peer_us > self._wall_us() + CLOCK_DRIFT_MS_MAX * 1000:
             return False
-        self._last_us = peer_us
+        self.last_us = peer_us
         return True
 
     def is_covered(self, timestamp_us: int) -> bool:
         """Tell whether a timestamp lies under the durable ceiling, so that it may leave."""
-        return timestamp_us <= self._ceiling_us
+        return timestamp_us <= self.ceiling_us
 
     def ceiling_is_durable(self, ceiling_us: int) -> None:
         """Note that a ceiling handed to `raise_ceiling` is on disk."""
-        self._ceiling_us = max(self._ceiling_us, ceiling_us)
+        self.ceiling_us = max(self.ceiling_us, ceiling_us)
+        uncovered = self._uncovered
+        while uncovered and uncovered[0][0] <= self.ceiling_us:
+            uncovered.popleft()[1]()
+
+    def when_covered(self, callback: Callable[[], None]) -> None:
+        """Call back once all timestamps up to `last_us` lie under the durable ceiling.
+
+        The caller bounds how many wait.
+        """
+        if self.last_us <= self.ceiling_us:
+            callback()
+            return
+        self._uncovered.append((self.last_us, callback))
+        if self.last_us > self._asked_us:  # Merged from a peer, not given out here.
+            self._ask(self.last_us)
 
     def _ask(self, last_us: int) -> None:
         self._asked_us = last_us + CEILING_STEP_US

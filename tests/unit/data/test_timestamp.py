@@ -85,3 +85,27 @@ def test_a_timestamp_is_covered_once_its_ceiling_is_durable() -> None:
     assert wall.clock.is_covered(stamp)
     wall.clock.ceiling_is_durable(5)
     assert wall.clock.ceiling_us == wall.asked[-1]
+
+
+def test_what_waits_for_the_ceiling_runs_in_order_once_it_is_durable() -> None:
+    wall = Wall()
+    ran: list[int] = []
+    wall.clock.now()
+    wall.clock.when_covered(lambda: ran.append(1))
+    wall.clock.when_covered(lambda: ran.append(2))
+    assert ran == []
+    wall.clock.ceiling_is_durable(wall.asked[-1])
+    assert ran == [1, 2]
+    wall.clock.when_covered(lambda: ran.append(3))
+    assert ran == [1, 2, 3]
+
+
+def test_a_clock_merged_above_the_ceiling_asks_for_one_when_somebody_waits() -> None:
+    wall = Wall()
+    wall.clock.ceiling_is_durable(wall.clock.now())
+    ran: list[int] = []
+    assert wall.clock.merge(wall.asked[-1] + 1)
+    wall.clock.when_covered(lambda: ran.append(1))
+    assert wall.asked[-1] > wall.clock.last_us
+    wall.clock.ceiling_is_durable(wall.asked[-1])
+    assert ran == [1]
