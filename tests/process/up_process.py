@@ -44,13 +44,17 @@ def anel(*arguments: str, stand_in: bool = False) -> "subprocess.CompletedProces
     )
 
 
+# Whoever ends the tests by force ends the rings that they run: PR_SET_PDEATHSIG is 1.
+WITH_US = "import ctypes, signal; ctypes.CDLL(None).prctl(1, signal.SIGTERM);"
+
+
 class UpProcess:
     """A running `anel up`; leaving the block stops it and all its nodes."""
 
     def __init__(self, data: Path, *arguments: str, stand_in: bool = False) -> None:
         self.data = data
         self._log = (data.parent / f"{data.name}.up").open("w+", encoding="utf-8")
-        code = STAND_IN if stand_in else REAL
+        code = WITH_US + (STAND_IN if stand_in else REAL)
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, "up", "--data", str(data), *arguments],
             env=environment(),

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from anel.cli.failures import EXIT_FAILED, EXIT_WELL
-from anel.cli.up import say as write_line
-from anel.cli.up import serve, write
+from anel.cli.up import serve, teller, write
 from anel.cli.up_options import UpOptions
 from anel.errors import AnelError
 
@@ -64,6 +63,7 @@ def _be_the_ring(options: UpOptions, started_at: float, writer: int) -> NoReturn
 def _run_ring(options: UpOptions, started_at: float, writer: int) -> int:
     log = Path(options.data) / "up.log"
     served = False
+    tell = teller(options)
 
     def show(text: str, all_up: bool) -> None:  # noqa: FBT001
         nonlocal served
@@ -75,7 +75,7 @@ def _run_ring(options: UpOptions, started_at: float, writer: int) -> int:
 
     def say(line: str) -> None:
         if not served:
-            write_line(line)
+            tell(line)
         with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
 

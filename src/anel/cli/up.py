@@ -7,6 +7,7 @@ waits for; they become nodes only when every port has been found free. So this m
 next to nothing before they run.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -43,7 +44,7 @@ def run(options: UpOptions, started_at: float) -> int:
         from anel.cli.detach import run_detached
 
         return run_detached(options, started_at)
-    return serve(options, started_at, show=lambda text, _: write(text), say=say)
+    return serve(options, started_at, show=lambda text, _: write(text), say=teller(options))
 
 
 def serve(options: UpOptions, started_at: float, *, show: Show, say: Say) -> int:
@@ -74,11 +75,19 @@ def write(text: str) -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
-def say(line: str) -> None:
-    """Write one line that tells when it was written."""
+def teller(options: UpOptions) -> Say:
+    """Give what writes a line with its time: to standard error where the output is JSON."""
     import time
 
-    write(f"{time.strftime('%H:%M:%S')}  {line}")
+    def say(line: str) -> None:
+        text = f"{time.strftime('%H:%M:%S')}  {line}"
+        if options.json:
+            with contextlib.suppress(OSError):
+                sys.stderr.write(text + "\n")
+        else:
+            write(text)
+
+    return say
 
 
 def _load(options: UpOptions) -> list[NodeProcess]:
