@@ -154,7 +154,7 @@ class NodeServer:
             True when no request was cut off.
         """
         if self._backend is not None:
-            self._backend.is_stopping = True
+            self._backend.ready = False
         doors = list(self._listeners.values())
         ended = await asyncio.gather(*(door.drain(timeout_s) for door in doors))
         return all(ended)
@@ -327,7 +327,11 @@ class NodeServer:
             else:
                 door = http_door(self._loop, admin, facts)
             self._listeners[name] = door
-            await door.start(self._bound.pop(name, taken))
+            try:
+                await door.start(self._bound.pop(name, taken))
+            except OSError as error:
+                self._fatal(error)
+                return
         self._is_serving.set()
         ports = " ".join(
             f"{name}={host}:{port}" for name, (host, port) in self.addresses.items()
