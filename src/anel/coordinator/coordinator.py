@@ -105,6 +105,11 @@ class Coordinator:
     def in_flight_max(self, count: int) -> None:
         self._services.in_flight_max = count
 
+    def set_timeouts(self, *, write_ms: int, read_ms: int) -> None:
+        """Set how long a request waits for its replicas."""
+        self._services.write_timeout_ms = write_ms
+        self._services.read_timeout_ms = read_ms
+
     def now_ms(self) -> int:
         """Tell the wall clock in milliseconds since the Unix epoch: expiry is judged by it."""
         return self._env.wall_us() // 1000

@@ -28,7 +28,6 @@ from anel.internode.messages import (
     Status,
     pack_mutate,
 )
-from anel.limits import WRITE_TIMEOUT_MS
 
 
 class FirstCopyWrite:
@@ -74,7 +73,7 @@ class FirstCopyWrite:
     def start(self) -> None:
         """Ask the first living copy, or answer Unavailable."""
         services = self._services
-        self._round = self._deadline = services.requests.start(self, WRITE_TIMEOUT_MS)
+        self._round = self._deadline = services.requests.start(self, services.write_timeout_ms)
         self._plan()
         if not self._ask_next():
             self._give_up()

@@ -26,7 +26,6 @@ from anel.data.schema import Keyspace, Table
 from anel.env import NodeId
 from anel.errors import ReadFailed, ReadTimeout, RequestFailed, Unavailable
 from anel.internode.messages import REPLY, MessageType, Status, request_of
-from anel.limits import READ_TIMEOUT_MS
 
 _MUTATE_REPLY = MessageType.MUTATE | REPLY
 
@@ -85,7 +84,9 @@ class Gathering(ABC):
             able.insert(0, self_id)
         self._candidates = able
         if not self._round:
-            self._round = self._deadline = services.requests.start(self, READ_TIMEOUT_MS)
+            self._round = self._deadline = services.requests.start(
+                self, services.read_timeout_ms
+            )
         self._ask_first()
 
     # ------------------------------------------------------------------ what a subclass adds

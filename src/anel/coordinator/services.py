@@ -12,7 +12,7 @@ from anel.data.timestamp import HybridClock
 from anel.env import Env, NodeId
 from anel.errors import RequestFailed, RequestRefused
 from anel.internode.requests import Requests
-from anel.limits import REQUESTS_IN_FLIGHT_MAX
+from anel.limits import READ_TIMEOUT_MS, REQUESTS_IN_FLIGHT_MAX, WRITE_TIMEOUT_MS
 
 Failure: TypeAlias = RequestRefused | RequestFailed
 """Why a request was not done, given to the client's callback as a value."""
@@ -66,6 +66,8 @@ class Services:
     retry: Later
     in_flight: int = 0
     in_flight_max: int = REQUESTS_IN_FLIGHT_MAX
+    write_timeout_ms: int = WRITE_TIMEOUT_MS
+    read_timeout_ms: int = READ_TIMEOUT_MS
     counters: Counters = field(default_factory=Counters)
 
     def counts(self, node: NodeId) -> bool:

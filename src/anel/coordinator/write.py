@@ -32,7 +32,6 @@ from anel.internode.messages import (
     Status,
     pack_mutate,
 )
-from anel.limits import WRITE_TIMEOUT_MS
 
 Written: TypeAlias = Callable[[Failure | None], None]
 """Called once: None when the write is done, else why not."""
@@ -160,7 +159,7 @@ class WriteOperation:
         if len(able) < self._required and self._level is not ConsistencyLevel.ANY:
             self._refuse_unavailable(replicas, len(able))
             return
-        self._round = self._deadline = services.requests.start(self, WRITE_TIMEOUT_MS)
+        self._round = self._deadline = services.requests.start(self, services.write_timeout_ms)
         self._send(replicas, able)
 
     # ------------------------------------------------------------------ rounds

@@ -117,6 +117,9 @@ class Node:
             clock=self.clock,
         )
         self.coordinator.in_flight_max = settings.requests_in_flight_max
+        self.coordinator.set_timeouts(
+            write_ms=settings.write_timeout_ms, read_ms=settings.read_timeout_ms
+        )
         repair = RepairServices(
             env,
             settings.node,
@@ -319,6 +322,7 @@ class Node:
             schema=self.schema.digest,
             ring_epoch=self.ring.epoch,
             rows=sum(store.summary(table).rows for table in store.tables()),
+            disk_bytes=store.disk_bytes(),
             hints=self.hints.count,
             recovering=int(store.recovering),
             damage=store.damage[:500],
