@@ -42,8 +42,18 @@ class Read:
     value: bytes | None
     began: int
     ended: int
-    now_began_ms: int = 0  # The coordinator's wall clock at both ends.
+    now_began_ms: int = 0  # The coordinator's wall clock at both ends; it may jump back.
     now_ended_ms: int = 0
+
+    @property
+    def earliest_ms(self) -> int:
+        """What had expired by then must not be seen."""
+        return min(self.now_began_ms, self.now_ended_ms)
+
+    @property
+    def latest_ms(self) -> int:
+        """What had not expired by then must be seen."""
+        return max(self.now_began_ms, self.now_ended_ms)
 
 
 @dataclass(slots=True)
@@ -114,7 +124,7 @@ class HistoryChecker:
             and not write.refused
             and (
                 write.value == read.value
-                or (read.value is None and 0 < write.expires_ms <= read.now_ended_ms)
+                or (read.value is None and 0 < write.expires_ms <= read.latest_ms)
             )
         ]
 
@@ -124,7 +134,7 @@ class HistoryChecker:
         if value is not None:
             if not sources:
                 return f"key {key!r}: {what} saw {value!r}, which comes from nowhere"
-            if all(0 < write.expires_ms <= read.now_began_ms for write in sources):
+            if all(0 < write.expires_ms <= read.earliest_ms for write in sources):
                 return f"key {key!r}: {what} saw {value!r}, which had expired"
         # Without a source an absent value stems from the time before the first write.
         born = max((write.ended for write in sources), default=-1)
