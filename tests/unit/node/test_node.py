@@ -1,6 +1,6 @@
 """Node: from its start to being ready, what it drops, and what its settings reach."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,7 +13,6 @@ from anel.simulation.clients import Clients
 from anel.simulation.ring import SimulatedRing
 from anel.simulation.world import MS, SimEnv, World
 from anel.storage.memory import MemoryStore
-
 
 _started: list[Node] = []
 
@@ -30,7 +29,11 @@ def single(world: World, number: int, **settings: object) -> Node:
     node_id = NodeId(b"%016d" % number)
     address = ("node", 7000 + number)
     env = SimEnv(world, node_id, address)
-    store = MemoryStore(lambda: world.now_ns, sync=lambda done: world.schedule(MS, done))
+
+    def sync(done: Callable[[], None]) -> None:
+        world.schedule(MS, done)
+
+    store = MemoryStore(lambda: world.now_ns, sync=sync)
     node = env.node = Node(
         env,
         store,
