@@ -28,6 +28,12 @@ def node_measures(node: Node) -> Iterator[tuple[str, str, float]]:
     yield "anel_hints", "", node.hints.count
     yield "anel_hints_bytes", "", node.hints.size_bytes
     yield "anel_hints_dropped_total", "", node.hints.dropped
+    repair = node.anti_entropy
+    yield "anel_hints_replayed_total", "", node.hint_replay.replayed
+    yield "anel_repair_in_sync", "", repair.is_in_sync
+    yield "anel_repair_pulled_total", "", repair.totals.pulled
+    yield "anel_repair_pushed_total", "", repair.totals.pushed
+    yield "anel_leaves_differing", "", sum(repair.differing.values())
     yield "anel_rows", "", sum(store.summary(table).rows for table in store.tables())
     yield "anel_disk_bytes", "", store.disk_bytes()
     yield "anel_store_recovering", "", store.recovering

@@ -39,6 +39,15 @@ METRICS: dict[str, Metric] = {
     "anel_hints": Metric("gauge", "Mutations kept here for nodes that were away."),
     "anel_hints_bytes": Metric("gauge", "Their size."),
     "anel_hints_dropped_total": Metric("counter", "Hints not kept, for lack of room."),
+    "anel_hints_replayed_total": Metric("counter", "Hints delivered and acked."),
+    "anel_repair_in_sync": Metric("gauge", "1 once all ranges were compared since the start."),
+    "anel_repair_pulled_total": Metric(
+        "counter", "Rows lacking or older here, taken by anti-entropy."
+    ),
+    "anel_repair_pushed_total": Metric(
+        "counter", "Rows lacking or older at a peer, sent by anti-entropy."
+    ),
+    "anel_leaves_differing": Metric("gauge", "Leaves found to differ in the last comparisons."),
     "anel_rows": Metric("gauge", "Rows stored here, also deleted and expired ones."),
     "anel_disk_bytes": Metric("gauge", "Disk space that the store takes."),
     "anel_store_recovering": Metric("gauge", "1 while a damaged store is being refilled."),
