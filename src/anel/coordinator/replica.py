@@ -165,21 +165,22 @@ class Replica:
             done(_REFUSED[type(error)], None)
         else:
             status = Status.RECOVERING if store.recovering else Status.OK
-            store.when_durable(lambda: done(status, dominant))
+            store.when_durable(partial(done, status, dominant))
 
     def read_row(self, epoch: int, key: bytes, done: RowRead) -> None:
         """Read one record; `done` may run before this returns, later when it is not durable."""
         store = self._store
-        if epoch != self._ring.epoch or store.recovering or self._table_by_id(key[:16]) is None:
+        table = key[:16]
+        if epoch != self._ring.epoch or store.recovering or self._table_by_id(table) is None:
             done(self._refusal(epoch, key), b"")
             return
-        if self._fenced and key[:16] in self._fenced:
-            if not self.fences.hold(key[:16], partial(self.read_row, epoch, key, done)):
+        if self._fenced and table in self._fenced:
+            if not self.fences.hold(table, partial(self.read_row, epoch, key, done)):
                 done(Status.OVERLOADED, b"")
             return
         self.reads += 1
         try:
-            if store.has_fronts(key[:16]) and self._is_overlaid(key):
+            if store.has_fronts(table) and self._is_overlaid(key):
                 done(Status.OVERLAID, b"")
                 return
             value = store.get(key) or b""
@@ -190,7 +191,7 @@ class Replica:
             done(Status.OK, value)
         else:
             self.waited_for_sync += 1
-            store.when_durable(lambda: done(Status.OK, value))
+            store.when_durable(partial(done, Status.OK, value))
 
     def read_page(self, page: PageRequest, done: PageRead) -> None:
         """Read a run of records, with the tombstones over its cut partition put in front.

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from anel.limits import CLOCK_DRIFT_MS_MAX
 
 # A restarted node begins at its ceiling, so the step is under the drift that peers accept. The
-# next one is asked for LEAD before the present one is reached, so that no write waits for a busy
-# disk: one small synced write every eighth of a second, and only while timestamps are given out.
+# next one is asked for LEAD before the present one is reached, so that no write waits while the
+# disk is busy: one small synced write an eighth of a second, while timestamps are given out.
 CEILING_STEP_US = 350_000
 CEILING_LEAD_US = 225_000
 

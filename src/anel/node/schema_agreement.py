@@ -14,7 +14,7 @@ A node knows its schema from disk before anyone answers. What merging means is
 
 import logging
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -114,8 +114,12 @@ class SchemaBook:
         self.listeners: list[Callable[[], None]] = []
         self._keyspaces: dict[str, Keyspace] = {}
         self._tables: dict[bytes, Table] = {}
+        self._named: dict[tuple[str, str], Table] = {}
         self._dropped: dict[bytes, bool] = {}
         self.on_freeze = self._replication.on_freeze
+        # Asked for every request: the dictionaries themselves answer.
+        self.keyspace = self._keyspaces.get  # type: ignore[method-assign, assignment]
+        self.table_by_id = self._tables.get  # type: ignore[method-assign, assignment]
 
     # ------------------------------------------------------------------ reading
 
@@ -129,8 +133,7 @@ class SchemaBook:
 
     def table(self, keyspace: str, name: str) -> Table | None:
         """Give a table as it is now."""
-        found = self._keyspaces.get(keyspace)
-        return None if found is None else found.table(name)
+        return self._named.get((keyspace, name))
 
     def table_by_id(self, table: bytes) -> Table | None:
         """Give a table by id: None for one unknown here and for one dropped."""
@@ -387,23 +390,31 @@ class SchemaBook:
     def _take(self, schema: Schema) -> None:
         if schema == self.schema:
             return
-        before = self._tables
+        before = dict(self._tables)
         self._store.put_meta(META, encode(schema))
         self._index(schema)
-        for table in before:
-            if table not in self._tables:
-                _log.info("table %s.%s was dropped", before[table].keyspace, before[table].name)
-                self._store.truncate(table)
+        for key, table in before.items():
+            if key not in self._tables:
+                _log.info("table %s.%s was dropped", table.keyspace, table.name)
+                self._store.truncate(key)
         for listener in list(self.listeners):
             listener()
 
     def _index(self, schema: Schema) -> None:
         self.schema = schema
         self.digest = schema.digest().hex()
-        self._keyspaces = {keyspace.name: keyspace for keyspace in schema.keyspaces()}
-        self._tables = {
-            table.id: table
-            for keyspace in self._keyspaces.values()
-            for table in keyspace.tables
-        }
+        tables = [table for keyspace in schema.keyspaces() for table in keyspace.tables]
+        _refill(self._keyspaces, {keyspace.name: keyspace for keyspace in schema.keyspaces()})
+        _refill(self._tables, {table.id: table for table in tables})
+        _refill(self._named, {(table.keyspace, table.name): table for table in tables})
         self._dropped = dict.fromkeys(schema.dropped_tables(), True)
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def _refill(index: dict[K, V], content: dict[K, V]) -> None:
+    """Replace what a dictionary holds, for those that hold the dictionary."""
+    index.clear()
+    index.update(content)

@@ -204,6 +204,7 @@ class Ring:
         self.epoch = view.epoch
         self.token_map = TokenMap(view)
         self.members = self.token_map.nodes
+        self.replicas = self.token_map.replicas  # type: ignore[method-assign]  # One call less.
         if not self._locks:
             self.write_epoch = view.epoch
 

@@ -97,7 +97,7 @@ class GroupCommit:
 
     def is_durable(self, key: bytes) -> bool:
         """Tell whether a key's last change has been synced, or need not be."""
-        return (
+        return not self.tracks or (
             key not in self.fresh
             and key not in self._syncing_keys
             and not (self._dropped and self._is_dropped(key[:TABLE_SIZE]))
@@ -109,7 +109,7 @@ class GroupCommit:
             self.fresh.add(table)
             self._dropped += (table,)
 
-    def when_durable(self, callback: Callable[[], None], *, forced: bool) -> None:
+    def when_durable(self, callback: Callable[[], None], *, forced: bool = False) -> None:
         """Run a callback once what was applied so far is durable."""
         if not self.tracks and not forced:
             callback()

@@ -51,7 +51,7 @@ from anel.storage.summary import (
     TableSummary,
     after,
     leaf_of,
-    state_name,
+    mark_name,
 )
 from anel.storage.upkeep import SCRUB_RECORDS_PER_S, Upkeep
 
@@ -75,6 +75,7 @@ class RecordStore(ABC):
 
     Attributes:
         commit: Who waits for which sync.
+        recovering: Acknowledged rows may be missing here.
         damage: What was found damaged, for people; empty when nothing was.
         SCRUB_RECORDS_PER_S: How fast the scrub goes through the records.
         found_corrupt: Damage was met while this store was open: it will be set aside at the
@@ -89,9 +90,9 @@ class RecordStore(ABC):
         self.commit = commit
         self._tracks = commit.tracks
         self.damage = ""
+        self.recovering = False
         self.found_corrupt = False
         self.scrub_corrections = 0
-        self._recovering = False
         self._tables: dict[bytes, TableSummary] = {}
         self._upkeep = Upkeep(self, self.SCRUB_RECORDS_PER_S)
         self._get: Callable[[bytes], bytes | None] = self._read
@@ -144,15 +145,10 @@ class RecordStore(ABC):
 
     # The port.
 
-    @property
-    def recovering(self) -> bool:
-        """Whether acknowledged rows may be missing here."""
-        return self._recovering
-
     def recovered(self) -> None:
         """Note that everything was refilled."""
         self.write((), ((RECOVERING, None),))
-        self._recovering = False
+        self.recovering = False
         if not self.found_corrupt:
             self.damage = ""
 
@@ -298,18 +294,16 @@ class RecordStore(ABC):
         """Read the summaries and the recovering note; call once, at the end of opening."""
         damage = self.read_state(RECOVERING)
         if damage is not None:
-            self._recovering = True
+            self.recovering = True
             self.damage = damage.decode()
         for name, flags in self._all_states(TABLE_STATE):
             self._tables[name[1:]] = TableSummary(
                 name[1:], has_fronts=bool(flags[0] & HAS_FRONTS)
             )
         for name, checkpoint in self._all_states(LEAF_STATE):
-            table, leaf = _leaf_named(name)
-            self._tables[table].load_leaf(leaf, checkpoint)
+            self._tables[name[1:17]].load_chunk(name[17], checkpoint)
         for name, _ in self._all_states(DIRTY_STATE):
-            table, leaf = _leaf_named(name)
-            self._tables[table].load_dirty(leaf)
+            self._tables[name[1:17]].load_dirty(name[17] << 8 | name[18])
 
     def _all_states(self, kind: bytes) -> list[Record]:
         return self.states(kind, after(kind), 1 << 62)
@@ -363,7 +357,7 @@ class RecordStore(ABC):
             states.append((TABLE_STATE + table, b"\x01" if has_fronts else b"\0"))
         state = summary.states[leaf]
         if state in (CLEAN, SCRUBBING):
-            states.append((state_name(DIRTY_STATE, table, leaf), b""))
+            states.append((mark_name(table, leaf), b""))
         self.write([(key, new) for key, _, new in changes], states)
         self._tables[table] = summary
         summary.has_fronts = has_fronts
@@ -402,7 +396,3 @@ def _check(sub: bytes, value: bytes) -> None:
 
 def _kind_of(key: bytes) -> int:
     return key[TABLE_SIZE + 10 + (key[24] << 8 | key[25])]
-
-
-def _leaf_named(name: bytes) -> tuple[bytes, int]:
-    return name[1:17], name[17] << 8 | name[18]

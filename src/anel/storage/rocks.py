@@ -56,6 +56,8 @@ class RocksStore(RecordStore):
         super().__init__(now_ns, commit)
         self._get = opened.database.get
         self._put = opened.database.put  # type: ignore[method-assign]  # One call less.
+        self.is_durable = commit.is_durable  # type: ignore[method-assign]  # Likewise.
+        self.when_durable = commit.when_durable  # type: ignore[method-assign]
         commit.begin_with(self._begin_sync, self._has_unsynced)
         self._load()
 
