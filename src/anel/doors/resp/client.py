@@ -1,12 +1,13 @@
 """What a command sees of the connection it came on, and what it leaves while it waits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from anel.data.consistency import ConsistencyLevel
 from anel.doors.backend import Backend, Table
 from anel.doors.resp.failure import failure
 from anel.doors.resp.reply import NULLS, OK
+from anel.doors.resp.turns import Turn
 from anel.errors import AnelError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Client:
         is_multi_refused: MULTI was refused, and neither EXEC nor DISCARD has come since.
         is_gone: The connection was cut: whatever goes on by itself may stop.
         is_closing: Close once everything has been answered.
-        finished: Called when an operation that was left waiting has its reply.
+        finished: Called when an operation that did not end at once has its reply.
     """
 
     __slots__ = (
@@ -52,7 +53,7 @@ class Client:
     )
 
     def __init__(
-        self, door: "RespDoor", address: str, finished: "Callable[[Operation], None]"
+        self, door: "RespDoor", address: str, finished: Callable[[Turn, bytes], None]
     ) -> None:
         self.door = door
         self.backend: Backend = door.backend
@@ -87,13 +88,11 @@ class Operation:
 
     Attributes:
         reply: None until it has ended.
-        is_waited: The session has put it in the queue of replies and wants to be told.
-        keys: The keys no other command of the connection may touch meanwhile.
+        turn: Its place in the order of replies, if it did not end at once.
     """
 
     reply: bytes | None = None
-    is_waited = False
-    keys: Sequence[bytes] = ()
+    turn: Turn | None = None
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -102,8 +101,8 @@ class Operation:
         """Give the reply; once."""
         assert self.reply is None
         self.reply = reply
-        if self.is_waited:
-            self.client.finished(self)
+        if self.turn is not None:
+            self.client.finished(self.turn, reply)
 
 
 class Acknowledgement(Operation):

@@ -15,6 +15,7 @@ from anel.doors.resp import (
 )
 from anel.doors.resp.command import Command
 from anel.doors.resp.command_info import CommandInfo, command_of
+from anel.doors.resp.parser import TOO_LARGE
 
 BY_NAME: dict[str, Command] = {}
 """Commands by lower-case name, as COMMAND lists them."""
@@ -34,6 +35,7 @@ COMMANDS: dict[bytes, Command] = {
     for name, command in BY_NAME.items()
     for spelling in (name.encode(), name.upper().encode())
 }
+COMMANDS[TOO_LARGE] = Command("", "", -1, later.refuse_size, (), "", "", "")
 """Commands as clients usually spell them; `find` knows the rest."""
 
 

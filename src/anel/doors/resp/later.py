@@ -9,7 +9,8 @@ from anel.doors.resp.client import Client
 from anel.doors.resp.command import SUBCOMMAND, Command
 from anel.doors.resp.failure import failure
 from anel.doors.resp.reply import OK, error
-from anel.errors import NotSupported
+from anel.errors import InvalidRequest, NotSupported
+from anel.limits import RESP_BULK_BYTES_MAX, RESP_REQUEST_BYTES_MAX
 
 DOCUMENTED = "see docs/reference/resp.md"
 CONDITIONAL = (
@@ -87,6 +88,16 @@ def _unknown(words: list[bytes]) -> bytes:
         shown += f"'{word[: _SHOWN_MAX - len(shown)].decode('latin-1')}' "
     name = words[0][:_SHOWN_MAX].decode("latin-1")
     return error(f"ERR unknown command '{name}', with args beginning with: {shown}")
+
+
+def refuse_size(client: Client, words: list[bytes]) -> bytes:  # noqa: ARG001 - As every command.
+    """Answer a command that was read over because it passes a bound."""
+    return failure(
+        InvalidRequest(
+            f"a word may have {RESP_BULK_BYTES_MAX} bytes and a command "
+            f"{RESP_REQUEST_BYTES_MAX} in all: split the value, or the command"
+        )
+    )
 
 
 def exec_(client: Client, words: list[bytes]) -> bytes:  # noqa: ARG001 - As every command.

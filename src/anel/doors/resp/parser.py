@@ -8,8 +8,9 @@ r"""RESP requests: bytes in, commands out, incremental and bounded.
 A chunk that begins between two commands is cut at every CRLF at once and its commands are read
 off the pieces: about a microsecond each. A value that holds CRLF is read length by length; what
 neither can read (an inline command, a command cut by the network, an error) goes through
-`_walk`, which keeps its place between chunks and copies each byte once. Errors have Redis's
-texts; after one, framing is lost.
+`_walk`, which keeps its place between chunks. A command past the bounds is read over, so that
+its sender gets an error and not a closed connection. Errors have Redis's texts; after one,
+framing is lost.
 
 Source: the RESP specification; Redis 7.0's replies to malformed input (`tests/vectors/resp`).
 """
@@ -18,6 +19,7 @@ from collections.abc import Callable
 
 from anel.doors.resp.inline import split_words
 from anel.limits import (
+    MIB,
     RESP_ARGUMENTS_MAX,
     RESP_BULK_BYTES_MAX,
     RESP_LINE_BYTES_MAX,
@@ -25,10 +27,14 @@ from anel.limits import (
 )
 
 CRLF = b"\r\n"
+TOO_LARGE = b"\0too-large"
+"""Stands as the only word of a command that was read over, since it passes a bound."""
+
 _COUNTS = {b"*%d" % count: count for count in range(1, 257)}
 _sizes: Callable[[bytes], int | None] = {b"$%d" % size: size for size in range(1025)}.get
 _HEADER_BYTES_MAX = 14  # A dollar, the digits, CRLF.
 _DIGITS_MAX = 11  # A sign and ten digits: more is over every limit here.
+_SKIPPED_BULK_BYTES_MAX = 512 * MIB  # Redis's bound: past it, framing is given up as there.
 _ARGUMENT_BYTES = 32  # What Python keeps for an argument beside its bytes, roughly.
 _ARRAY = ord("*")
 _BULK = ord("$")
@@ -42,7 +48,16 @@ class RequestParser:
             nothing more is parsed.
     """
 
-    __slots__ = ("_arguments", "_chunks", "_missing", "_rest", "_size", "_unread", "error")
+    __slots__ = (
+        "_arguments",
+        "_bulk",
+        "_is_skipped",
+        "_missing",
+        "_rest",
+        "_size",
+        "_unread",
+        "error",
+    )
 
     def __init__(self) -> None:
         self.error: str | None = None
@@ -51,12 +66,12 @@ class RequestParser:
         self._missing = 0  # How many arguments that array still lacks.
         self._size = 0  # Bytes of that array so far, announced ones included.
         self._unread = 0  # Bytes that the present bulk lacks, its CRLF included.
-        self._chunks: list[bytes] = []  # Of that bulk.
+        self._bulk = bytearray()  # What of it has come.
+        self._is_skipped = False  # That array is too large: read over the rest of it.
 
     def __len__(self) -> int:
         """Count the bytes kept for a request that has not ended."""
-        kept = sum(map(len, self._chunks)) + sum(map(len, self._arguments))
-        return len(self._rest) + kept
+        return len(self._rest) + len(self._bulk) + sum(map(len, self._arguments))
 
     def receive(self, data: bytes) -> list[list[bytes]]:
         """Add bytes and give the commands they complete, oldest first; none is empty."""
@@ -116,7 +131,7 @@ class RequestParser:
     def _fail(self, error: str) -> None:
         self.error = error
         self._arguments = []
-        self._chunks = []
+        self._bulk.clear()
 
     def _start_array(self, data: bytes, at: int, line_end: int) -> int:
         if data[line_end - 1] != 13:  # Like Redis, a length line ends in CRLF and nothing else.
@@ -142,31 +157,33 @@ class RequestParser:
                 self._keep_line(data, at)
                 return len(data)
         size = _number(data[at + 1 : line_end - 1])
-        if size is None or not 0 <= size <= RESP_BULK_BYTES_MAX:
+        if size is None or not 0 <= size <= _SKIPPED_BULK_BYTES_MAX:
             self._fail("invalid bulk length")
             return line_end
         self._size += size + _ARGUMENT_BYTES
-        if self._size > RESP_REQUEST_BYTES_MAX:
-            self._fail(f"request is larger than {RESP_REQUEST_BYTES_MAX} bytes")
+        if size > RESP_BULK_BYTES_MAX or self._size > RESP_REQUEST_BYTES_MAX:
+            self._is_skipped = True
+            self._arguments = []
         self._unread = size + 2
         return line_end + 1
 
     def _take_bulk(self, data: bytes, at: int, commands: list[list[bytes]]) -> int:
-        chunk = data[at : at + self._unread]
-        taken = len(chunk)
-        self._unread -= taken
-        if self._unread or self._chunks:
-            self._chunks.append(chunk)
-            if self._unread:
-                return at + taken
-            chunk = b"".join(self._chunks)
-            self._chunks = []
-        self._arguments.append(chunk[:-2])  # Like Redis, trust the length and not the CRLF.
+        end = min(at + self._unread, len(data))
+        self._unread -= end - at
+        if not self._is_skipped:
+            self._bulk += data[at:end]
+        if self._unread:
+            return end
+        if not self._is_skipped:
+            del self._bulk[-2:]  # Like Redis, trust the length and not the CRLF.
+            self._arguments.append(bytes(self._bulk))
+        self._bulk.clear()
         self._missing -= 1
         if not self._missing:
-            commands.append(self._arguments)
+            commands.append([TOO_LARGE] if self._is_skipped else self._arguments)
             self._arguments = []
-        return at + taken
+            self._is_skipped = False
+        return end
 
     def _take_inline(
         self, data: bytes, at: int, line_end: int, commands: list[list[bytes]]

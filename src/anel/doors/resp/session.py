@@ -1,9 +1,9 @@
 """One Redis connection without its socket: bytes in, replies out, in the order of the commands.
 
-Commands of one connection behave as if run one after another. Replies that are not there yet
-stand in a queue; a command whose keys no command under way touches starts before those end,
-any other waits, and so do all after it. A barrier (SCAN, FLUSHALL, HELLO) waits until nothing
-is under way, and nothing starts while it is. Everything is bounded: commands under way, replies
+Commands of one connection behave as if run one after another: one on keys that no earlier one
+is busy with starts at once, another waits for those (`turns.py`), and every reply waits for the
+replies before it. A barrier (SCAN, FLUSHALL, HELLO) waits until nothing is under way, and
+nothing starts while it is. Everything is bounded: commands under way, replies
 held back, work done before other connections get their turn.
 
 Source: the promise of Redis's pipelines: replies in order, each command after those before it.
@@ -19,6 +19,7 @@ from anel.doors.resp.door import RespDoor
 from anel.doors.resp.failure import failure, wrong_arity
 from anel.doors.resp.parser import RequestParser
 from anel.doors.resp.reply import error
+from anel.doors.resp.turns import Turn, Turns
 from anel.errors import NotReady, RequestRefused, UnknownTable
 from anel.limits import (
     RESP_COMMANDS_PER_SLICE,
@@ -55,11 +56,11 @@ class RespSession:
         self._close = close
         self._client = Client(door, address, self._finished)
         self._parser = RequestParser()
-        self._waiting: deque[list[bytes]] = deque()  # Parsed, not started.
-        self._pending: deque[Operation] = deque()  # Started, not replied to, in order.
+        self._waiting: deque[list[bytes]] = deque()  # Parsed, not begun.
+        self._turns = Turns()
+        self._ready: deque[Turn] = deque()  # Waited for others, and need not any more.
         self._output: list[bytes] = []
-        self._busy: set[bytes] = set()  # Keys of the operations that wait for the ring.
-        self._barrier: Operation | None = None
+        self._barrier: Turn | None = None
         self._is_held = False  # The client does not read what it is sent.
         self._is_running = False
         self._is_unblocked = False
@@ -74,7 +75,7 @@ class RespSession:
     @property
     def is_idle(self) -> bool:
         """Nothing is under way: the connection may close without losing a reply."""
-        return not self._pending and not self._waiting
+        return not self._turns and not self._waiting
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the client."""
@@ -99,19 +100,24 @@ class RespSession:
         self._is_over = True
         self._client.is_gone = True
         self._waiting.clear()
-        self._pending.clear()
-        self._busy.clear()
+        self._ready.clear()
+        self._turns.clear()
         self._output.clear()
         self._door.leave(self._client)
 
     def _advance(self) -> None:
         """Start what can be started, then send what is ready."""
-        self._drain()
+        self._turns.take(self._output)
         self._is_running = True
-        while self._waiting and not (self._is_held or self._is_posted):
+        while not self._is_held and (self._ready or (self._waiting and not self._is_posted)):
             self._is_unblocked = False
-            self._run()
-            self._drain()
+            refusal = self._refresh()
+            while self._ready:
+                self._start_waiting(self._ready.popleft(), refusal)
+            self._turns.take(self._output)
+            if not self._is_posted:
+                self._run(refusal)
+            self._turns.take(self._output)
             if not self._is_unblocked:
                 break
         self._is_running = False
@@ -120,35 +126,31 @@ class RespSession:
             data = output[0] if len(output) == 1 else b"".join(output)
             output.clear()
             self._write(data)
-        if not self._waiting and not self._pending:
+        if not self._waiting and not self._turns:
             self._close_if_over()
 
-    def _run(self) -> None:
-        waiting, pending, output = self._waiting, self._pending, self._output
+    def _run(self, refusal: bytes | None) -> None:
+        waiting, turns, output = self._waiting, self._turns, self._output
         client, lookup = self._client, COMMANDS.get
-        refusal = self._refresh()
         started = written = 0
         while waiting:
             words = waiting[0]
             command = lookup(words[0]) or find(words)
-            if pending and self._must_wait(command, words):
+            if turns and self._must_stop(command):
                 break
             waiting.popleft()
+            if turns and self._must_wait(command, words):
+                continue
             started += 1
             client.last_command = command.name
-            if refusal is not None or client.is_multi_refused:
-                reply = self._start_guarded(command, words, refusal)
-            elif command.words_min <= len(words) <= command.words_max:
-                try:
-                    reply = command.run(client, words)
-                except RequestRefused as refused:
-                    reply = failure(refused)
+            if client.is_multi_refused and command.group not in _AFTER_MULTI:
+                reply: bytes | Operation = _MULTI_REFUSED
             else:
-                reply = wrong_arity(command.name)
+                reply = self._start(command, words, refusal)
             if not isinstance(reply, bytes):
-                self._wait_for(reply, command, words)
-            elif pending:
-                pending.append(_replied(client, reply))
+                self._begin(reply, command, words)
+            elif turns:
+                turns.reply(reply)
             else:
                 output.append(reply)
                 written += len(reply)
@@ -159,20 +161,28 @@ class RespSession:
                 break
         self._door.commands += started
 
-    def _start_guarded(
+    def _start(
         self, command: Command, words: list[bytes], refusal: bytes | None
     ) -> bytes | Operation:
-        """Start a command if neither the node's state nor a refused MULTI forbids it."""
         if not command.words_min <= len(words) <= command.words_max:
             return wrong_arity(command.name)
         if refusal is not None and command.needs_data:
             return refusal
-        if self._client.is_multi_refused and command.group not in _AFTER_MULTI:
-            return _MULTI_REFUSED
         try:
             return command.run(self._client, words)
         except RequestRefused as refused:
             return failure(refused)
+
+    def _start_waiting(self, turn: Turn, refusal: bytes | None) -> None:
+        """Start a command that waited for others on its keys."""
+        assert turn.command is not None
+        reply = self._start(turn.command, turn.words, refusal)
+        turn.command = None
+        self._door.commands += 1
+        if isinstance(reply, bytes):
+            self._ready += self._turns.end(turn, reply)
+        else:
+            reply.turn = turn
 
     def _refresh(self) -> bytes | None:
         """Take the schema as it is now; tell why commands on data cannot be served, if so."""
@@ -185,37 +195,41 @@ class RespSession:
         self._client.table = table
         return None
 
+    def _must_stop(self, command: Command) -> bool:
+        """Tell whether a command, and all after it, must not even be queued yet."""
+        return (
+            command.is_barrier
+            or self._barrier is not None
+            or len(self._turns) >= RESP_IN_FLIGHT_MAX
+        )
+
     def _must_wait(self, command: Command, words: list[bytes]) -> bool:
-        if command.is_barrier or self._barrier is not None:
-            return True
-        if len(self._pending) >= RESP_IN_FLIGHT_MAX:
-            return True
-        return bool(self._busy) and not self._busy.isdisjoint(command.keys_of(words))
+        """Queue a command behind those on its keys, if there are any."""
+        turns = self._turns
+        if not turns.busy or self._client.is_multi_refused:
+            return False
+        keys = command.keys_of(words)
+        if turns.busy.isdisjoint(keys):
+            return False
+        turns.wait(keys, command, words)
+        return True
 
-    def _wait_for(self, operation: Operation, command: Command, words: list[bytes]) -> None:
-        operation.is_waited = True
-        operation.keys = command.keys_of(words)
-        self._busy.update(operation.keys)
+    def _begin(self, operation: Operation, command: Command, words: list[bytes]) -> None:
+        """Give an operation that did not end at once its place."""
+        operation.turn = turn = self._turns.begin(command.keys_of(words))
         if command.is_barrier:
-            self._barrier = operation
-        self._pending.append(operation)
+            self._barrier = turn
 
-    def _finished(self, operation: Operation) -> None:
+    def _finished(self, turn: Turn, reply: bytes) -> None:
         if self._is_over:
             return
-        self._busy.difference_update(operation.keys)
-        if operation is self._barrier:
+        self._ready += self._turns.end(turn, reply)
+        if turn is self._barrier:
             self._barrier = None
         if self._is_running:  # Another command's start ended it: the loop above goes on.
             self._is_unblocked = True
         else:
             self._advance()
-
-    def _drain(self) -> None:
-        pending = self._pending
-        while pending and (reply := pending[0].reply) is not None:
-            self._output.append(reply)
-            pending.popleft()
 
     def _post(self) -> None:
         if self._waiting:
@@ -235,10 +249,3 @@ class RespSession:
         if reason is not None or self._client.is_closing:
             self._is_over = True
             self._close()
-
-
-def _replied(client: Client, reply: bytes) -> Operation:
-    """Give a reply its place in the queue behind those not there yet."""
-    operation = Operation(client)
-    operation.reply = reply
-    return operation

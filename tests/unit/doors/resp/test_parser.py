@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anel.doors.resp.parser import RequestParser
+from anel.doors.resp.parser import TOO_LARGE, RequestParser
 from anel.limits import (
     RESP_ARGUMENTS_MAX,
     RESP_BULK_BYTES_MAX,
@@ -71,9 +71,21 @@ def error_of(data: bytes) -> str | None:
     return parser.error
 
 
-def test_a_word_past_the_bound_is_refused_before_it_is_read() -> None:
-    assert error_of(b"*1\r\n$%d\r\n" % (RESP_BULK_BYTES_MAX + 1)) == "invalid bulk length"
-    assert error_of(b"*1\r\n$%d\r\n" % RESP_BULK_BYTES_MAX) is None
+def test_a_word_past_rediss_bound_ends_it() -> None:
+    assert error_of(b"*1\r\n$536870913\r\n") == "invalid bulk length"
+    assert error_of(b"*1\r\n$536870912\r\n") is None
+
+
+def test_a_word_past_the_bound_is_read_over() -> None:
+    parser = RequestParser()
+    size = RESP_BULK_BYTES_MAX + 1
+    parser.receive(b"*3\r\n$3\r\nSET\r\n$%d\r\n" % size)
+    piece = bytes(1024 * 1024)
+    for _ in range(size // len(piece)):
+        assert parser.receive(piece) == []
+        assert len(parser) == 0
+    assert parser.receive(b"x\r\n$1\r\nv\r\nPING\r\n") == [[TOO_LARGE], [b"PING"]]
+    assert parser.receive(array([b"GET", b"a"])) == [[b"GET", b"a"]]
 
 
 def test_too_many_words_are_refused() -> None:
@@ -81,16 +93,16 @@ def test_too_many_words_are_refused() -> None:
     assert error_of(b"*%d\r\n" % RESP_ARGUMENTS_MAX) is None
 
 
-def test_a_request_past_the_bound_is_refused_before_it_is_read() -> None:
+def test_a_request_past_the_bound_is_read_over() -> None:
     parser = RequestParser()
-    parser.receive(b"*9\r\n")
+    parser.receive(b"*4\r\n")
     word = b"$%d\r\n" % RESP_BULK_BYTES_MAX + bytes(RESP_BULK_BYTES_MAX) + b"\r\n"
     for _ in range(RESP_REQUEST_BYTES_MAX // RESP_BULK_BYTES_MAX - 1):
         parser.receive(word)
     assert len(parser) == 2 * RESP_BULK_BYTES_MAX
-    parser.receive(word[:20])
-    assert parser.error == f"request is larger than {RESP_REQUEST_BYTES_MAX} bytes"
+    assert parser.receive(word) == []
     assert len(parser) == 0
+    assert parser.receive(b"$1\r\nx\r\nPING\r\n") == [[TOO_LARGE], [b"PING"]]
 
 
 @pytest.mark.parametrize(
@@ -122,5 +134,6 @@ def test_a_large_value_in_pieces_is_kept_once() -> None:
 
 
 def test_a_huge_chunk_keeps_to_the_bounds_of_a_word() -> None:
-    data = b"*1\r\n$%d\r\n" % (RESP_BULK_BYTES_MAX + 1)
-    assert error_of(data + bytes(RESP_BULK_BYTES_MAX + 1) + b"\r\n") == "invalid bulk length"
+    size = RESP_BULK_BYTES_MAX + 1
+    data = b"*1\r\n$%d\r\n" % size + bytes(size) + b"\r\n"
+    assert parsed([data + data]) == [[TOO_LARGE], [TOO_LARGE]]
