@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from anel.data import row
 from anel.data.clustering import decode_bytes, encode_bytes
-from anel.data.mutation import PREFIX_HEAD_SIZE, ROW, prefix_of
+from anel.data.mutation import PREFIX_HEAD_SIZE, ROW, TOKEN_BIAS, one_row, prefix_of
 from anel.errors import CorruptData, InvalidRequest
 from anel.ring.partitioner import murmur3_token
 
@@ -43,6 +43,7 @@ KEY_AND_TAG_BYTES_MAX = _STORE_KEY_BYTES_MAX - PREFIX_HEAD_SIZE - len(ROW + _HEA
 _BRACE = ord("{")
 _SHORT_KEY_BYTES = 1024  # Shorter than any bound, with room.
 
+_PREFIX = Struct(">16sQH")  # As `anel.data.mutation` packs it.
 _EXPIRE_AT = Struct(">q")
 _LATER = Struct(">qq")
 _TYPE_SLOT = (TYPE, b"")
@@ -64,6 +65,11 @@ _EXPIRING_SHAPE = row.shape_of(
 _PLAIN_HEAD = row.simple_row(_PLAIN_SHAPE, 0, (_STRING,))[10:]
 _PLAIN_ROW = Struct(f">BBQ{len(_PLAIN_HEAD)}sI")
 _VALUE_AT = _PLAIN_ROW.size
+# The mutation that writes such a row: what stands before the key, between its two places (as
+# partition key and in the clustering), and between it and the value.
+_SET_BEFORE = Struct(">Q16sQH")
+_SET_BETWEEN = Struct(">HHc")
+_SET_AFTER = Struct(f">{len(_HEAD_END)}sIBBQ{len(_PLAIN_HEAD)}sI")
 # The same for a string that SET made to expire: up to the expiry, then from it to the value.
 _EXPIRING_HEAD = row.simple_row(_EXPIRING_SHAPE, 0, (bytes(_EXPIRE_AT.size),))[10:-8]
 _EXPIRING_TAIL = Struct(">qIBI")
@@ -111,6 +117,18 @@ def place(table: bytes, key: bytes) -> tuple[bytes, bytes]:
     return prefix_of(table, murmur3_token(key), key), ROW + key + _HEAD_END
 
 
+def head_key(table: bytes, key: bytes) -> bytes:
+    """Give the whole store key of a key's head row: what `place` gives, joined.
+
+    Raises:
+        InvalidRequest: As `place`.
+    """
+    if _BRACE in key or 0 in key or len(key) > _SHORT_KEY_BYTES:
+        return b"".join(_place_with_care(table, key))
+    head = _PREFIX.pack(table, murmur3_token(key) + TOKEN_BIAS, len(key))
+    return b"%b%b%b%b%b" % (head, key, ROW, key, _HEAD_END)
+
+
 def _place_with_care(table: bytes, key: bytes) -> tuple[bytes, bytes]:
     tag = tag_of(key)
     size = len(tag) + len(key) + key.count(b"\0")
@@ -138,6 +156,32 @@ def string_row(value: bytes, timestamp: int) -> bytes:
     return (
         _PLAIN_ROW.pack(row.FORMAT, row.SIMPLE, timestamp + row.BIAS, _PLAIN_HEAD, len(value))
         + value
+    )
+
+
+def string_mutation(table: bytes, key: bytes, value: bytes, timestamp: int) -> bytes:
+    """Write the mutation that sets a string that never expires.
+
+    Raises:
+        InvalidRequest: As `place`.
+    """
+    # The bytes of `one_row`, packed at once: this is every SET.
+    if _BRACE in key or 0 in key or len(key) > _SHORT_KEY_BYTES:
+        prefix, sub = _place_with_care(table, key)
+        return one_row(timestamp, prefix, sub, string_row(value, timestamp))
+    stamp = timestamp + row.BIAS
+    size = len(value)
+    return b"".join(
+        (
+            _SET_BEFORE.pack(stamp, table, murmur3_token(key) + TOKEN_BIAS, len(key)),
+            key,
+            _SET_BETWEEN.pack(1, len(key) + 1 + len(_HEAD_END), ROW),
+            key,
+            _SET_AFTER.pack(
+                _HEAD_END, _VALUE_AT + size, row.FORMAT, row.SIMPLE, stamp, _PLAIN_HEAD, size
+            ),
+            value,
+        )
     )
 
 

@@ -15,13 +15,15 @@ from anel.doors.resp.command import (
 from anel.doors.resp.expiry_options import SetOptions, expire_at_ms
 from anel.doors.resp.failure import NOT_AN_INTEGER, WRONG_TYPE, failure, wrong_arity
 from anel.doors.resp.fanout import Done, Fanout
-from anel.doors.resp.heads import HeadsRead, ask, read_head, reply_too_large, seen
+from anel.doors.resp.heads import HeadsRead, read_head, reply_too_large, seen
 from anel.doors.resp.layout import (
     Head,
     KeyType,
     expiring_row,
+    head_key,
     place,
     plain_value,
+    string_mutation,
     string_row,
 )
 from anel.doors.resp.numbers import integer_of
@@ -52,7 +54,9 @@ class StringRead(Operation):
 def get(client: Client, words: list[bytes]) -> bytes | Operation:
     """GET key."""
     operation = StringRead(client)
-    ask(client, words[1], client.read_level, operation.done)
+    table = client.table
+    key = head_key(table.id, words[1])
+    client.backend.read_row(table, key, client.read_level, operation.done)
     return operation.reply or operation
 
 
@@ -90,14 +94,13 @@ def _write_string(
     client: Client, key: bytes, value: bytes, ends_ms: int | None
 ) -> bytes | Operation:
     backend, table = client.backend, client.table
-    prefix, sub = place(table.id, key)
     timestamp = backend.now()
     if ends_ms is None:
-        row = string_row(value, timestamp)
+        mutation = string_mutation(table.id, key, value, timestamp)
     else:
-        row = expiring_row(value, timestamp, ends_ms)
+        prefix, sub = place(table.id, key)
+        mutation = one_row(timestamp, prefix, sub, expiring_row(value, timestamp, ends_ms))
     operation = Acknowledgement(client)
-    mutation = one_row(timestamp, prefix, sub, row)
     backend.write(table, mutation, client.write_level, operation.done, server_stamped=True)
     return operation.reply or operation
 

@@ -3,12 +3,12 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anel.data import row
 from anel.data.clustering import encode_bytes
-from anel.data.mutation import ROW
+from anel.data.mutation import ROW, one_row
 from anel.doors.resp.layout import (
     EXPIRY,
     KEY_AND_TAG_BYTES_MAX,
@@ -17,11 +17,13 @@ from anel.doors.resp.layout import (
     Head,
     deletion_row,
     expiring_row,
+    head_key,
     head_of,
     key_of,
     later_expiry_row,
     place,
     plain_value,
+    string_mutation,
     string_row,
     tag_of,
 )
@@ -69,6 +71,18 @@ def test_keys_of_one_tag_share_a_prefix_and_no_sub(one: bytes, other: bytes) -> 
 def test_an_elements_row_is_no_key(key: bytes, element: bytes) -> None:
     prefix, _ = place(TABLE, key)
     assert key_of(prefix + ROW + encode_bytes(key) + encode_bytes(element)) is None
+
+
+@given(st.one_of(st.binary(max_size=40), st.binary(min_size=1000, max_size=1100)), st.binary())
+@example(b"{tag}key", b"value")
+@example(b"zero\0byte", b"value")
+def test_the_quick_ways_to_a_key_and_its_mutation_agree_with_place(
+    key: bytes, value: bytes
+) -> None:
+    prefix, sub = place(TABLE, key)
+    assert head_key(TABLE, key) == prefix + sub
+    slow = one_row(77, prefix, sub, string_row(value, 77))
+    assert string_mutation(TABLE, key, value, 77) == slow
 
 
 def test_a_key_that_cannot_be_stored_is_refused() -> None:
