@@ -51,13 +51,19 @@ WITH_US = "import ctypes, signal; ctypes.CDLL(None).prctl(1, signal.SIGTERM);"
 class UpProcess:
     """A running `anel up`; leaving the block stops it and all its nodes."""
 
-    def __init__(self, data: Path, *arguments: str, stand_in: bool = False) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *arguments: str,
+        stand_in: bool = False,
+        variables: dict[str, str] | None = None,
+    ) -> None:
         self.data = data
         self._log = (data.parent / f"{data.name}.up").open("w+", encoding="utf-8")
         code = WITH_US + (STAND_IN if stand_in else REAL)
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, "up", "--data", str(data), *arguments],
-            env=environment(),
+            env=environment() | (variables or {}),
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
