@@ -67,8 +67,8 @@ def test_large_values(client: redis.Redis) -> None:
 
 def test_expiry(client: redis.Redis) -> None:
     client.set("a", 1, ex=100)
-    client.execute_command("SETEX", "b", 100, 1)
-    client.execute_command("PSETEX", "c", 100_000, 1)
+    client.set("b", 1, px=100_000)
+    client.set("c", 1, pxat=int(time.time() * 1000) + 100_000)
     client.set("d", 1, exat=int(time.time()) + 100)
     for key in "abcd":
         assert 98 <= client.ttl(key) <= 100
