@@ -124,10 +124,9 @@ class NodeConfig(Strict, frozen=True):
         return [parse_address(seed) for seed in self.seeds]
 
     @property
-    def redis_replication(self) -> int:
-        """The replication factor of keyspace redis at the ring's first start."""
-        nodes = len(self.initial_ring) or len(self.seeds) or 1
-        return self.replication or min(REPLICATION_DEFAULT_MAX, nodes)
+    def redis_replication(self) -> int | None:
+        """The replication factor asked for keyspace redis; None: min(3, nodes), as they join."""
+        return self.replication or None
 
 
 def load(path: Path, variables: Mapping[str, str] | None = None) -> NodeConfig:

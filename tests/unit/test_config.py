@@ -121,10 +121,8 @@ def test_loopback_is_accepted_however_it_is_written(host: str) -> None:
     assert checked(f'[listen]\nresp = "{host}:6379"').address("resp")
 
 
-def test_replication_follows_the_nodes_known_unless_it_is_set() -> None:
-    assert NodeConfig().redis_replication == 1
-    assert NodeConfig(seeds=["127.0.0.1:1"] * 2).redis_replication == 2
-    assert NodeConfig(seeds=["127.0.0.1:1"] * 9).redis_replication == 3
+def test_replication_is_left_to_the_ring_unless_it_is_set() -> None:
+    assert NodeConfig().redis_replication is None
     assert NodeConfig(replication=5).redis_replication == 5
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from unittest.mock import ANY
 
 from tests.unit.runtime.world import Peer, until
 
@@ -44,9 +45,10 @@ def test_a_paused_node_runs_its_callbacks_later_in_order(
         env = Peer(loop, 1).env
         ran: list[int] = []
         env.pause()
-        env.set_timer(1, lambda: ran.append(2))
         env.post(lambda: ran.append(1))
-        await asyncio.sleep(0.03)
+        await until(lambda: env._held == [ANY])
+        env.set_timer(1, lambda: ran.append(2))
+        await until(lambda: env._held == [ANY, ANY])
         assert ran == []
         env.resume()
         await until(lambda: ran == [1, 2])
