@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from anel.storage.memory import MemoryStore
@@ -106,7 +106,12 @@ def check(disk: Callable[[], Disk[RecordStore]], examples: int) -> None:
         disk_of = staticmethod(disk)
 
     phases = [Phase.generate, Phase.shrink] if os.environ.get("SHRINK") else [Phase.generate]
-    chosen = settings(max_examples=examples, stateful_step_count=40, phases=phases)
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=40,
+        phases=phases,
+        suppress_health_check=[HealthCheck.too_slow],  # A busy machine is no reason to fail.
+    )
     run_state_machine_as_test(Machine, settings=chosen)
 
 

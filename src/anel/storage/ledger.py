@@ -69,7 +69,7 @@ def manifest_path(database: Path, number: int) -> Path:
 
 
 class Ledger:
-    """The open side file of an open database. `write` runs in the sync thread only."""
+    """The open side file of a database just opened. `write` runs in the sync thread only."""
 
     def __init__(self, path: Path, database: Path) -> None:
         mark = read_mark(path)
@@ -109,9 +109,9 @@ class Ledger:
         path = manifest_path(self._database, self._manifest)
         try:
             size = path.stat().st_size
-            if size != self._manifest_size:
+            if size != self._manifest_size and self._synced_ns is not None:
                 _sync_file(path)  # Else a power loss could leave less of it than we claim.
-                self._manifest_size = size
+            self._manifest_size = size
         except FileNotFoundError:  # Replaced this instant: the next sync looks again.
             self._folder_mtime_ns = -1
             self._manifest_size = 0

@@ -110,6 +110,7 @@ def _create(folder: StoreFolder, damage: str, now_ns: int) -> Opened:
     if damage:
         states = database.get_column_family(STATES_FAMILY)
         states.put(RECOVERING, damage.encode())
+        database.flush_wal(True)  # With an fsync; rocksdict wants a position.
         release(states)
     opened = _begin_ledger(folder, database, now_ns)
     folder.end_creating()
@@ -117,8 +118,7 @@ def _create(folder: StoreFolder, damage: str, now_ns: int) -> Opened:
 
 
 def _begin_ledger(folder: StoreFolder, database: Rdict, now_ns: int) -> Opened:
-    sequence = database.latest_sequence_number()
-    database.flush_wal(True)  # rocksdict takes it by position.
+    # Opening has written what it recovered to synced sstables, and synced the manifest.
     ledger = Ledger(folder.synced, folder.database)
-    ledger.write(sequence, now_ns)
+    ledger.write(database.latest_sequence_number(), now_ns)
     return Opened(database, ledger)

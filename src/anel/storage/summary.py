@@ -4,9 +4,9 @@ A leaf is the top LEAF_BITS of the biased token in a record's key. A write turns
 by the hashes of the record's old and new bytes, so equal replicas have equal leaves at any
 time, at no scan's cost. On disk a leaf is kept as of its last checkpoint::
 
-    t table            flags(1)             the table is known; has it tombstone records?
-    l table leaf(2)    xor(16) records(8)   as of the last checkpoint; absent means empty
-    d table leaf(2)    nothing              dirty: in the batch of the first write since
+    t table            flags(1)                    the table is known; has it tombstones?
+    l table chunk(1)   64 * (xor(16) records(4))   leaves at their last checkpoint; or empty
+    d table leaf(2)    nothing                     dirty: in the batch of the first write since
 
 After a crash only dirty leaves are read again, in slices, while writes go on. Each leaf has a
 state; all but DIRTY leave the store's hot path::
@@ -45,7 +45,9 @@ DIRTY_STATE = b"d"
 HASH_SEED = 0x414E454C  # "ANEL". On disk since format 1: a change makes all leaves differ.
 LEAF_SHIFT = 16 - LEAF_BITS
 
-_LEAF = Struct(">16sQ")
+CHUNK_LEAVES = 64  # Leaves kept under one name: 16,384 small values would slow each start.
+
+_LEAF = Struct(">16sI")
 _U16 = Struct(">H")
 _hash128 = mmh3.hash128
 
@@ -75,9 +77,14 @@ def after(prefix: bytes) -> bytes:
     return head[:-1] + bytes((head[-1] + 1,))
 
 
-def state_name(kind: bytes, table: bytes, leaf: int) -> bytes:
-    """Name the state under which a leaf's checkpoint or dirty mark is kept."""
-    return kind + table + _U16.pack(leaf)
+def mark_name(table: bytes, leaf: int) -> bytes:
+    """Name the state that marks a leaf dirty."""
+    return DIRTY_STATE + table + _U16.pack(leaf)
+
+
+def chunk_name(table: bytes, chunk: int) -> bytes:
+    """Name the state that keeps the checkpoint of a chunk of leaves."""
+    return LEAF_STATE + table + bytes((chunk,))
 
 
 class TableSummary:
@@ -153,18 +160,27 @@ class TableSummary:
             self.records[leaf] += added
             self.rows += added
 
-    def load_leaf(self, leaf: int, checkpoint: bytes) -> None:
-        """Take in one leaf as its last checkpoint left it."""
-        digest, records = _LEAF.unpack(checkpoint)
-        self.leaves[leaf] = int.from_bytes(digest, "big")
-        self.records[leaf] = records
-        self.rows += records
+    def load_chunk(self, chunk: int, checkpoint: bytes) -> None:
+        """Take in a chunk of leaves as its last checkpoint left it."""
+        leaf = chunk * CHUNK_LEAVES
+        for digest, records in _LEAF.iter_unpack(checkpoint):
+            if records:
+                self.leaves[leaf] = int.from_bytes(digest, "big")
+                self.records[leaf] = records
+                self.rows += records
+            leaf += 1
 
-    def checkpoint_of(self, leaf: int) -> bytes | None:
-        """Write one leaf for the disk; None when it is empty."""
-        if not self.records[leaf] and not self.leaves[leaf]:
+    def checkpoint_of(self, chunk: int) -> bytes | None:
+        """Write a chunk of leaves for the disk; None when all are empty."""
+        first = chunk * CHUNK_LEAVES
+        counts = self.records[first : first + CHUNK_LEAVES]
+        if not any(counts):
             return None
-        return _LEAF.pack(self.leaves[leaf].to_bytes(16, "big"), self.records[leaf])
+        digests = self.leaves[first : first + CHUNK_LEAVES]
+        return b"".join(
+            _LEAF.pack(digest.to_bytes(16, "big"), records)
+            for digest, records in zip(digests, counts, strict=True)
+        )
 
     def load_dirty(self, leaf: int) -> None:
         """Note that a leaf was dirty when the process died: it must be read again."""

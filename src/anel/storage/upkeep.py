@@ -17,19 +17,18 @@ from typing import Protocol, TypeAlias
 from anel.limits import LEAVES
 from anel.storage.store import Page
 from anel.storage.summary import (
+    CHUNK_LEAVES,
     CLEAN,
     DIRTY,
-    DIRTY_STATE,
-    LEAF_STATE,
     PENDING,
     SCANNING,
     TableSummary,
+    chunk_name,
     leaf_bounds,
-    state_name,
+    mark_name,
 )
 
 CHECKPOINT_PERIOD_NS = 60_000_000_000  # A full re-mark of all leaves costs 0.1 s: 0.2 % of it.
-CHECKPOINT_LEAVES = 64  # Leaves in one step: about 0.2 ms.
 SCAN_RECORDS = 100  # Records in one step: about 0.1 ms.
 SCAN_BYTES = 256 * 1024
 SCRUB_RECORDS_PER_S = 2_000  # 10**7 records in 83 minutes, at 0.3 % of a core. An empty leaf
@@ -149,28 +148,30 @@ class Upkeep:
         is_scrub = summary.states[leaf] != SCANNING
         if not summary.end_scan(leaf) and is_scrub:
             self._store.scrub_corrections += 1
-            self._store.write((), ((state_name(DIRTY_STATE, summary.table, leaf), b""),))
+            self._store.write((), ((mark_name(summary.table, leaf), b""),))
             summary.states[leaf] = DIRTY
 
     def _checkpoint_step(self) -> None:
+        """Write one chunk of leaves and unmark those that were dirty: about 0.2 ms."""
         summary = self._checkpoints[0]
-        states: list[tuple[bytes, bytes | None]] = []
-        leaves: list[int] = []
-        at = self._checkpoint_leaf
-        while len(leaves) < CHECKPOINT_LEAVES and (at := summary.next_in(DIRTY, at)) >= 0:
-            leaves.append(at)
-            states += (
-                (state_name(LEAF_STATE, summary.table, at), summary.checkpoint_of(at)),
-                (state_name(DIRTY_STATE, summary.table, at), None),
-            )
-            at += 1
-        self._checkpoint_leaf = at
-        if at < 0:
+        first = summary.next_in(DIRTY, self._checkpoint_leaf)
+        if first < 0:
             del self._checkpoints[0]
             self._checkpoint_leaf = 0
-        if leaves:
-            self._store.write((), states)
-        for leaf in leaves:
+            return
+        chunk = first // CHUNK_LEAVES
+        self._checkpoint_leaf = (chunk + 1) * CHUNK_LEAVES
+        dirty = [
+            leaf
+            for leaf in range(first, self._checkpoint_leaf)
+            if summary.states[leaf] == DIRTY
+        ]
+        states: list[tuple[bytes, bytes | None]] = [
+            (mark_name(summary.table, leaf), None) for leaf in dirty
+        ]
+        states.append((chunk_name(summary.table, chunk), summary.checkpoint_of(chunk)))
+        self._store.write((), states)
+        for leaf in dirty:
             summary.states[leaf] = CLEAN
 
     def _begin_scrub(self) -> bool:
