@@ -125,7 +125,7 @@ class NodeConfig(Strict, frozen=True):
 
     @property
     def redis_replication(self) -> int | None:
-        """The replication factor asked for keyspace redis; None: min(3, nodes), as they join."""
+        """The replication factor asked for keyspace redis; None: min(3, nodes), growing."""
         return self.replication or None
 
 
