@@ -7,7 +7,7 @@ from anel.data.consistency import ConsistencyLevel
 from anel.doors.resp.client import Client, Operation
 from anel.doors.resp.failure import failure
 from anel.doors.resp.fanout import Done, Fanout
-from anel.doors.resp.layout import Head, lasting_head_of, place
+from anel.doors.resp.layout import Head, check_keys, lasting_head_of, place
 from anel.errors import AnelError, CorruptData, InvalidRequest
 from anel.limits import RESP_REPLY_BYTES_MAX
 
@@ -53,13 +53,14 @@ class HeadsRead(Operation):
         """Read every key."""
         client = self.client
         table = client.table
-        places = [place(table.id, key) for key in keys]
+        check_keys(keys)
         self._kept = [None] * len(keys)
 
-        def start(where: tuple[bytes, bytes], done: Done) -> None:
-            client.backend.read_row(table, where[0] + where[1], client.read_level, done)
+        def start(key: bytes, done: Done) -> None:
+            prefix, sub = place(table.id, key)
+            client.backend.read_row(table, prefix + sub, client.read_level, done)
 
-        Fanout(client.backend, places, start, self._take, done=self._end).advance()
+        Fanout(client.backend, keys, start, self._take, done=self._end).advance()
 
     def _take(self, index: int, raw: bytes) -> AnelError | None:
         head = seen(self.client, raw)

@@ -16,7 +16,7 @@ from anel.doors.resp.command import (
 from anel.doors.resp.failure import SYNTAX, failure
 from anel.doors.resp.fanout import Done, Fanout
 from anel.doors.resp.heads import HeadsRead, lasting, read_head
-from anel.doors.resp.layout import Head, KeyType, deletion_row, place
+from anel.doors.resp.layout import Head, KeyType, check_keys, deletion_row, place
 from anel.doors.resp.reply import ONE, ZERO
 from anel.errors import AnelError
 from anel.limits import MUTATION_RECORDS_MAX
@@ -68,7 +68,7 @@ class KeysDeletion(Operation):
     def __init__(self, client: Client, keys: list[bytes]) -> None:
         super().__init__(client)
         self._table = client.table
-        self._places = [place(self._table.id, key) for key in dict.fromkeys(keys)]
+        self._keys = list(dict.fromkeys(keys))
         self._is_blind = _is_blind(client)
         self._count = 0
         self._now_ms = client.backend.now_ms()
@@ -77,11 +77,13 @@ class KeysDeletion(Operation):
     def begin(self) -> None:
         """Read every key."""
         backend, table = self.client.backend, self._table
+        check_keys(self._keys)
 
-        def start(where: tuple[bytes, bytes], done: Done) -> None:
-            backend.read_row(table, where[0] + where[1], ConsistencyLevel.QUORUM, done)
+        def start(key: bytes, done: Done) -> None:
+            prefix, sub = place(table.id, key)
+            backend.read_row(table, prefix + sub, ConsistencyLevel.QUORUM, done)
 
-        Fanout(backend, self._places, start, self._take, done=self._delete).advance()
+        Fanout(backend, self._keys, start, self._take, done=self._delete).advance()
 
     def _take(self, index: int, raw: bytes) -> AnelError | None:
         head = lasting(raw)
@@ -90,7 +92,7 @@ class KeysDeletion(Operation):
         if head is not None and not head.has_expired(self._now_ms):
             self._count += 1
         if head is not None or self._is_blind:
-            prefix, sub = self._places[index]
+            prefix, sub = place(self._table.id, self._keys[index])
             self._found.setdefault(prefix, []).append(sub)
         return None
 

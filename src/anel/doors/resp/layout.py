@@ -141,6 +141,17 @@ def _place_with_care(table: bytes, key: bytes) -> tuple[bytes, bytes]:
     return prefix, ROW + encode_bytes(key) + NO_ELEMENT
 
 
+def check_keys(keys: Iterable[bytes]) -> None:
+    """Refuse a command before it has begun if one of its keys cannot be stored.
+
+    Raises:
+        InvalidRequest: A key is too long.
+    """
+    for key in keys:
+        if len(key) > _SHORT_KEY_BYTES:
+            place(b"", key)
+
+
 def key_of(store_key: bytes) -> bytes | None:
     """Give the key whose head row this store key names, None for a row of an element."""
     tag_size = int.from_bytes(store_key[24:26], "big")

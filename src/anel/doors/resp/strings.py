@@ -19,12 +19,14 @@ from anel.doors.resp.heads import HeadsRead, read_head, reply_too_large, seen
 from anel.doors.resp.layout import (
     Head,
     KeyType,
+    check_keys,
     expiring_row,
     head_key,
     place,
     plain_value,
     string_mutation,
     string_row,
+    tag_of,
 )
 from anel.doors.resp.numbers import integer_of
 from anel.doors.resp.reply import OK, ZERO, array, bulk
@@ -133,23 +135,27 @@ class StringsWrite(Operation):
         client = self.client
         backend, table = client.backend, client.table
         by_tag: dict[bytes, dict[bytes, bytes]] = {}
+        check_keys(words[1::2])
         for at in range(1, len(words), 2):
-            prefix, sub = place(table.id, words[at])
-            by_tag.setdefault(prefix, {})[sub] = words[at + 1]
+            by_tag.setdefault(tag_of(words[at]), {})[words[at]] = words[at + 1]
         for values in by_tag.values():
             if len(values) > MUTATION_RECORDS_MAX:
                 raise InvalidRequest(
                     f"one MSET may write {MUTATION_RECORDS_MAX} keys of one hash tag"
                 )
 
-        def start(item: tuple[bytes, dict[bytes, bytes]], done: Done) -> None:
+        def start(values: dict[bytes, bytes], done: Done) -> None:
             timestamp = backend.now()
-            records = [(sub, string_row(value, timestamp)) for sub, value in item[1].items()]
-            mutation = encode(timestamp, item[0], records)
+            prefix = b""
+            records = []
+            for key, value in values.items():
+                prefix, sub = place(table.id, key)
+                records.append((sub, string_row(value, timestamp)))
+            mutation = encode(timestamp, prefix, records)
             backend.write(table, mutation, client.write_level, done, server_stamped=True)
 
         Fanout(
-            backend, list(by_tag.items()), start, lambda _at, _done: None, done=self._end
+            backend, list(by_tag.values()), start, lambda _at, _done: None, done=self._end
         ).advance()
 
     def _end(self, reason: AnelError | None) -> None:
