@@ -70,6 +70,10 @@ class StoreFolder:
         """Tell whether there is no store yet, or one whose making was interrupted."""
         return self._creating.exists() or not (self._format.exists() or self.live.exists())
 
+    def is_creating(self) -> bool:
+        """Tell whether the making of a store was interrupted."""
+        return self._creating.exists()
+
     def missing_part(self) -> str:
         """Name what is missing or noted as damaged, opening nothing; "" if nothing is."""
         if not self._format.exists():

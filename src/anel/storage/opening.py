@@ -18,6 +18,7 @@ from anel.storage.ledger import Ledger, Mark, manifest_in_use, manifest_path, re
 from anel.storage.records import RECOVERING
 from anel.storage.rocks_options import STATES_FAMILY, open_database
 
+GONE = "the store is gone; nothing of it is left, being refilled from the other replicas"
 _DAMAGE = ("Corruption", "No such file", "does not exist")
 
 
@@ -28,8 +29,13 @@ class Opened(NamedTuple):
     ledger: Ledger
 
 
-def open_folder(folder: StoreFolder, now_ns: int) -> Opened:
+def open_folder(folder: StoreFolder, now_ns: int, *, must_exist: bool = False) -> Opened:
     """Open the store in a folder; make one when there is none or it is damaged.
+
+    Args:
+        folder: Where.
+        now_ns: The monotonic clock.
+        must_exist: There was a store here: if nothing is left of it, that is damage.
 
     Raises:
         UnknownFormat: Another release wrote it.
@@ -37,7 +43,7 @@ def open_folder(folder: StoreFolder, now_ns: int) -> Opened:
     """
     folder.check_format()
     if folder.is_unfinished():
-        return _create(folder, "", now_ns)
+        return _create(folder, GONE if must_exist and not folder.is_creating() else "", now_ns)
     damage = folder.missing_part()
     mark = read_mark(folder.synced)
     if not damage and mark is None:

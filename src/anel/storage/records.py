@@ -46,7 +46,6 @@ from anel.storage.summary import (
     LEAF_SHIFT,
     LEAF_STATE,
     SCRUBBING,
-    SCRUBBING_DIRTY,
     TABLE_STATE,
     TableSummary,
     after,
@@ -303,7 +302,7 @@ class RecordStore(ABC):
         for name, checkpoint in self._all_states(LEAF_STATE):
             self._tables[name[1:17]].load_chunk(name[17], checkpoint)
         for name, _ in self._all_states(DIRTY_STATE):
-            self._tables[name[1:17]].load_dirty(name[17] << 8 | name[18])
+            self._tables[name[1:17]].load_mark(name[17] << 8 | name[18])
 
     def _all_states(self, kind: bytes) -> list[Record]:
         return self.states(kind, after(kind), 1 << 62)
@@ -361,10 +360,8 @@ class RecordStore(ABC):
         self.write([(key, new) for key, _, new in changes], states)
         self._tables[table] = summary
         summary.has_fronts = has_fronts
-        if state == CLEAN:
-            summary.states[leaf] = DIRTY
-        elif state == SCRUBBING:
-            summary.states[leaf] = SCRUBBING_DIRTY
+        if state in (CLEAN, SCRUBBING):
+            summary.mark(leaf)
         for key, old, new in changes:
             summary.note(leaf, key, old, new)
         if self.commit.tracks:

@@ -62,7 +62,7 @@ class RocksStore(RecordStore):
         self._load()
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - one call site, all by name.
         cls,
         path: Path,
         *,
@@ -71,6 +71,7 @@ class RocksStore(RecordStore):
         fatal: Callable[[BaseException], None],
         durability: Durability = "group",
         gather: Callable[[Callable[[], None]], None] | None = None,
+        must_exist: bool = False,
     ) -> "RocksStore":
         """Open the store in a folder, or make one there.
 
@@ -82,6 +83,7 @@ class RocksStore(RecordStore):
                 dropped what it could not write, and say so only once.
             durability: See `anel.storage.commit.GroupCommit`.
             gather: Likewise.
+            must_exist: There was a store here: if it is gone, the new one is `recovering`.
 
         Raises:
             ConfigurationError: Another process has it open.
@@ -90,7 +92,7 @@ class RocksStore(RecordStore):
         """
         folder = StoreFolder(path)
         try:
-            opened = open_folder(folder, now_ns())
+            opened = open_folder(folder, now_ns(), must_exist=must_exist)
         except BaseException:
             folder.close()
             raise

@@ -8,7 +8,7 @@ import pytest
 
 from anel.limits import LEAVES
 from anel.storage.memory import MemoryStore
-from anel.storage.summary import CLEAN, DIRTY, PENDING, leaf_of, record_hash
+from anel.storage.summary import CLEAN, DIRTY, GROUP_LEAVES, PENDING, leaf_of, record_hash
 from anel.storage.upkeep import CHECKPOINT_PERIOD_NS
 from tests.unit.storage.rows import END, TABLE, put
 
@@ -100,7 +100,7 @@ def test_a_checkpoint_leaves_nothing_to_read_again(store: MemoryStore, clock: Cl
     store.apply(put(7, b"later", 2))
     store.when_durable(lambda: None)
     store = store.crash(Random(1))
-    assert store.summary(TABLE).pending == 1
+    assert store.summary(TABLE).pending == GROUP_LEAVES
     finish(store, clock)
     assert is_exact(store)
 
