@@ -91,6 +91,7 @@ class NodeConfig(Strict, frozen=True):
     cluster_name: str = "anel"
     data: str = "anel-node"
     node_id: str = ""
+    has_served: bool = False
     seeds: list[str] = []
     datacenter: str = "dc1"
     rack: str = "rack1"

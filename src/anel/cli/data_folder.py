@@ -226,6 +226,7 @@ tokens = {member["tokens"]}
 cluster_name = "{ring["cluster_name"]}"
 data = "."
 node_id = "{node["node_id"]}"
+has_served = {"true" if node.get("has_served") else "false"}
 tokens = {node["tokens"]}
 durability = "{ring["durability"]}"
 replication = {ring["replication"]}

@@ -125,6 +125,7 @@ class Supervisor:
     def _is_ready(self, member: Member) -> None:
         del self._probes[member.number]
         member.serves(time.monotonic())
+        member.facts["has_served"] = True
         self._note()
         if self.ready_after is not None:
             self._say(f"{member.name} serves again at {member.facts['resp']}")

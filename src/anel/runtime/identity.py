@@ -19,11 +19,16 @@ _NAME = "node.json"
 
 
 class Identity(NamedTuple):
-    """What `node.json` says, as of this start."""
+    """What `node.json` says, as of this start.
+
+    Attributes:
+        has_store: A store was made here before: should it be gone, that is damage.
+    """
 
     node: NodeId
     generation: int
     cluster_name: str
+    has_store: bool = False
 
 
 def begin_life(data: Path, cluster_name: str, wanted: NodeId | None) -> Identity:
@@ -40,6 +45,7 @@ def begin_life(data: Path, cluster_name: str, wanted: NodeId | None) -> Identity
     """
     data.mkdir(parents=True, exist_ok=True)
     kept = _read(data)
+    has_store = kept is not None and kept.has_store
     if kept is None:
         node = wanted or _draw(data)
         generation = 1
@@ -56,14 +62,26 @@ def begin_life(data: Path, cluster_name: str, wanted: NodeId | None) -> Identity
                 f"cluster_name is {cluster_name!r} and {data / _NAME} says "
                 f"{kept.cluster_name!r}; use the old name or another data folder"
             )
+    identity = Identity(node, generation, cluster_name, has_store)
+    _write(data, identity)
+    return identity
+
+
+def note_store(data: Path, identity: Identity) -> None:
+    """Note durably that the node has a store from now on; call before anything lies in it."""
+    if not identity.has_store:
+        _write(data, identity._replace(has_store=True))
+
+
+def _write(data: Path, identity: Identity) -> None:
     text = {
         "format": FORMAT,
-        "node_id": node.hex(),
-        "generation": generation,
-        "cluster_name": cluster_name,
+        "node_id": identity.node.hex(),
+        "generation": identity.generation,
+        "cluster_name": identity.cluster_name,
+        "has_store": identity.has_store,
     }
     write_durably(data / _NAME, json.dumps(text) + "\n")
-    return Identity(node, generation, cluster_name)
 
 
 def _draw(data: Path) -> NodeId:
@@ -82,7 +100,8 @@ def _read(data: Path) -> Identity | None:
         found = kept["format"]
         if found == FORMAT:
             node = NodeId(bytes.fromhex(kept["node_id"]))
-            return Identity(node, int(kept["generation"]), str(kept["cluster_name"]))
+            name = str(kept["cluster_name"])
+            return Identity(node, int(kept["generation"]), name, bool(kept.get("has_store")))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

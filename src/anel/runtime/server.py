@@ -32,7 +32,7 @@ from anel.runtime.disk import SyncThread
 from anel.runtime.door_backend import DoorBackend
 from anel.runtime.doors import DoorFacts, http_door, resp_door
 from anel.runtime.env import RuntimeEnv
-from anel.runtime.identity import STORE, Identity, begin_life
+from anel.runtime.identity import STORE, Identity, begin_life, note_store
 from anel.runtime.listener import Listener
 from anel.runtime.measures import door_measures, link_measures
 from anel.runtime.sockets import address_of, bind
@@ -235,14 +235,18 @@ class NodeServer:
             if former is not None:
                 return former
             return MemoryStore(env.now_ns, durability=self.config.durability, fatal=self._fatal)
-        return RocksStore.open(
+        assert self._identity is not None
+        store = RocksStore.open(
             self._data / STORE,
             syncer=syncer,
             now_ns=env.now_ns,
             fatal=self._fatal,
             durability=self.config.durability,
             gather=env.post,
+            must_exist=self._identity.has_store or self.config.has_served,
         )
+        note_store(self._data, self._identity)
+        return store
 
     def _settings(self, identity: Identity) -> NodeSettings:
         config = self.config

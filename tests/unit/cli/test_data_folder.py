@@ -46,6 +46,9 @@ def test_the_settings_written_for_a_node_are_ones_a_node_accepts(folder: DataFol
     assert config.id == config.initial_ring[1].id
     assert config.tokens == config.initial_ring[1].tokens
     assert config.redis_replication == 3
+    assert not config.has_served
+    ring["nodes"][1]["has_served"] = True
+    assert check(tomllib.loads(node_text(ring, ring["nodes"][1])), {}).has_served
 
 
 def test_a_kept_ring_is_read_back_and_others_are_refused(folder: DataFolder) -> None:

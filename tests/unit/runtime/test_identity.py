@@ -7,7 +7,7 @@ import pytest
 
 from anel.env import NodeId
 from anel.errors import ConfigurationError, UnknownFormat
-from anel.runtime.identity import begin_life
+from anel.runtime.identity import begin_life, note_store
 
 OWN = NodeId(b"0123456789abcdef")
 
@@ -57,3 +57,11 @@ def test_a_store_without_its_node_is_not_given_a_new_id(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="is missing although"):
         begin_life(tmp_path, "anel", None)
     assert begin_life(tmp_path, "anel", OWN).node == OWN
+
+
+def test_that_a_store_was_made_is_remembered_over_starts(tmp_path: Path) -> None:
+    first = begin_life(tmp_path, "anel", None)
+    assert not first.has_store
+    assert not begin_life(tmp_path, "anel", None).has_store
+    note_store(tmp_path, first)
+    assert begin_life(tmp_path, "anel", None).has_store

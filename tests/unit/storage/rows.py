@@ -46,9 +46,16 @@ def open_store(
     syncer: Syncer | None = None,
     now_ns: Callable[[], int] = time.monotonic_ns,
     fatal: Callable[[BaseException], None] = die,
+    must_exist: bool = False,
 ) -> RocksStore:
     """Open a store that syncs on the spot."""
-    return RocksStore.open(path, syncer=syncer or ImmediateSyncer(), now_ns=now_ns, fatal=fatal)
+    return RocksStore.open(
+        path,
+        syncer=syncer or ImmediateSyncer(),
+        now_ns=now_ns,
+        fatal=fatal,
+        must_exist=must_exist,
+    )
 
 
 def numbers_in(store: RocksStore) -> list[int]:

@@ -106,6 +106,22 @@ def test_damage_found_at_open_sets_the_whole_store_aside(path: Path, case: str) 
     store.close()
 
 
+@pytest.mark.parametrize("at", [0.01, 0.1, 0.25, 0.5, 0.75])
+def test_a_flipped_bit_in_any_sstable_does_not_keep_the_store_from_opening(
+    written: Path, tmp_path: Path, at: float
+) -> None:
+    recovering = []
+    for file in sorted((written / "live/db").glob("*.sst")):
+        copy = shutil.copytree(written, tmp_path / file.stem)
+        flip(copy / "live/db" / file.name, at)
+        store = open_store(copy)
+        recovering.append(store.recovering)
+        assert store.recovering == ("set aside in" in store.damage)
+        store.close()
+    # The states' sstable is read whole at open, the rows' when they are asked for.
+    assert any(recovering)
+
+
 def test_a_store_stays_recovering_until_it_is_refilled(path: Path) -> None:
     only(path, "*.log").unlink()
     store = open_store(path)
@@ -236,4 +252,21 @@ def test_a_store_whose_making_was_interrupted_is_made_again(tmp_path: Path, told
     store = open_store(tmp_path)
     assert store.damage == told
     assert store.recovering == bool(told)
+    store.close()
+
+
+def test_a_store_that_is_gone_as_a_whole_is_damage_and_no_first_start(path: Path) -> None:
+    shutil.rmtree(path)
+    store = open_store(path, must_exist=True)
+    assert store.recovering
+    assert "is gone" in store.damage
+    store.close()
+    again = open_store(path, must_exist=True)
+    assert again.recovering
+    again.close()
+
+
+def test_a_first_start_is_no_damage(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "new")
+    assert not store.recovering
     store.close()
