@@ -10,7 +10,6 @@ from anel.coordinator.merged_page import MergedPage
 from anel.data import mutation, row
 from anel.data.consistency import ConsistencyLevel, required
 from anel.errors import AnelError, Overloaded, RequestFailed, Unavailable
-from anel.node.node import Node
 from anel.simulation.history import History, Read, Write
 from anel.simulation.ring import COLUMN, Machine, SimulatedRing, sub_of, table_of, value_of
 
@@ -74,7 +73,7 @@ class Clients:
         change = mutation.one_row(
             now, self._ring.prefix(table, key), sub_of(key), row.encode([entry])
         )
-        self._send(node, change, level, [write], server_stamped=timestamp is None)
+        self._send(machine, change, level, [write], server_stamped=timestamp is None)
 
     def delete_range(
         self, machine: Machine, keys: list[bytes], level: ConsistencyLevel
@@ -94,19 +93,20 @@ class Clients:
         value = mutation.encode_deletion(mutation.Deletion(now, now))
         change = mutation.encode(now, self._ring.prefix(table, keys[0]), [(sub, value)])
         writes = [Write(key, None, self._ring.world.now_ns) for key in keys]
-        self._send(node, change, level, writes, server_stamped=True)
+        self._send(machine, change, level, writes, server_stamped=True)
 
     def _send(
         self,
-        node: Node,
+        machine: Machine,
         change: bytes,
         level: ConsistencyLevel,
         writes: list[Write],
         *,
         server_stamped: bool,
     ) -> None:
+        node = machine.node
+        assert node is not None
         self.history.writes += writes
-
         copies = required(level, self._ring.replication)
         sent = mutation.decode(change)
         sub, value = sent.records[0]
@@ -128,7 +128,9 @@ class Clients:
                     write.acknowledged = True
                 else:
                     write.refused = isinstance(outcome, Unavailable | Overloaded)
-            if outcome is not None:
+            if outcome is None:
+                machine.stamp_us = max(machine.stamp_us, sent.issued)
+            else:
                 self._failed(outcome)
 
         node.coordinator.write(
@@ -158,7 +160,6 @@ class Clients:
             self._ring.complaints.append(
                 f"node {machine.index} gave out {now} after {machine.stamp_us}"
             )
-        machine.stamp_us = now
         return now
 
     def _new_value(self) -> bytes:

@@ -52,7 +52,7 @@ class Machine:
     store: MemoryStore
     skew_us: int = 0
     generation: int = 0
-    stamp_us: int = 0  # The last timestamp its node gave out, in any of its lives.
+    stamp_us: int = 0  # The greatest timestamp of its nodes that left them, over all lives.
     env: SimEnv | None = None
     node: Node | None = None
     random: Random = field(default_factory=Random)
