@@ -110,4 +110,7 @@ class Acknowledgement(Operation):
 
     def done(self, reason: AnelError | None) -> None:
         """Take the write's outcome."""
-        self.finish(OK if reason is None else failure(reason))
+        if reason is None and self.turn is None:
+            self.reply = OK
+        else:
+            self.finish(OK if reason is None else failure(reason))

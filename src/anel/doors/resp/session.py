@@ -75,7 +75,7 @@ class RespSession:
     @property
     def is_idle(self) -> bool:
         """Nothing is under way: the connection may close without losing a reply."""
-        return not self._turns and not self._waiting
+        return not self._turns.queue and not self._waiting
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the client."""
@@ -107,30 +107,29 @@ class RespSession:
 
     def _advance(self) -> None:
         """Start what can be started, then send what is ready."""
-        self._turns.take(self._output)
+        turns, output = self._turns, self._output
+        turns.take(output)
         self._is_running = True
         while not self._is_held and (self._ready or (self._waiting and not self._is_posted)):
             self._is_unblocked = False
             refusal = self._refresh()
-            while self._ready:
-                self._start_waiting(self._ready.popleft(), refusal)
-            self._turns.take(self._output)
+            if self._ready:
+                self._start_ready(refusal)
             if not self._is_posted:
                 self._run(refusal)
-            self._turns.take(self._output)
             if not self._is_unblocked:
                 break
+            turns.take(output)
         self._is_running = False
-        output = self._output
         if output:
             data = output[0] if len(output) == 1 else b"".join(output)
             output.clear()
             self._write(data)
-        if not self._waiting and not self._turns:
+        if not self._waiting and not turns.queue:
             self._close_if_over()
 
     def _run(self, refusal: bytes | None) -> None:
-        waiting, turns, output = self._waiting, self._turns, self._output
+        waiting, turns, output = self._waiting, self._turns.queue, self._output
         client, lookup = self._client, COMMANDS.get
         started = written = 0
         while waiting:
@@ -150,7 +149,7 @@ class RespSession:
             if not isinstance(reply, bytes):
                 self._begin(reply, command, words)
             elif turns:
-                turns.reply(reply)
+                self._turns.reply(reply)
             else:
                 output.append(reply)
                 written += len(reply)
@@ -173,16 +172,19 @@ class RespSession:
         except RequestRefused as refused:
             return failure(refused)
 
-    def _start_waiting(self, turn: Turn, refusal: bytes | None) -> None:
-        """Start a command that waited for others on its keys."""
-        assert turn.command is not None
-        reply = self._start(turn.command, turn.words, refusal)
-        turn.command = None
-        self._door.commands += 1
-        if isinstance(reply, bytes):
-            self._ready += self._turns.end(turn, reply)
-        else:
-            reply.turn = turn
+    def _start_ready(self, refusal: bytes | None) -> None:
+        """Start commands that waited for others on their keys."""
+        while self._ready:
+            turn = self._ready.popleft()
+            assert turn.command is not None
+            reply = self._start(turn.command, turn.words, refusal)
+            turn.command = None
+            self._door.commands += 1
+            if isinstance(reply, bytes):
+                self._ready += self._turns.end(turn, reply)
+            else:
+                reply.turn = turn
+        self._turns.take(self._output)
 
     def _refresh(self) -> bytes | None:
         """Take the schema as it is now; tell why commands on data cannot be served, if so."""
@@ -200,7 +202,7 @@ class RespSession:
         return (
             command.is_barrier
             or self._barrier is not None
-            or len(self._turns) >= RESP_IN_FLIGHT_MAX
+            or len(self._turns.queue) >= RESP_IN_FLIGHT_MAX
         )
 
     def _must_wait(self, command: Command, words: list[bytes]) -> bool:

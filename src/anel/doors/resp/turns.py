@@ -44,15 +44,15 @@ class Turn:
 
 
 class Turns:
-    """All turns of one connection that have not been answered, oldest first."""
+    """All turns of one connection that have not been answered.
+
+    Attributes:
+        queue: They themselves, oldest first; others only look at it.
+    """
 
     def __init__(self) -> None:
-        self._queue: deque[Turn] = deque()
+        self.queue: deque[Turn] = deque()
         self._last: dict[bytes, Turn] = {}  # Of each key, the latest turn that has not ended.
-
-    def __len__(self) -> int:
-        """Count the turns."""
-        return len(self._queue)
 
     @property
     def busy(self) -> KeysView[bytes]:
@@ -64,7 +64,7 @@ class Turns:
         turn = Turn(keys)
         for key in keys:
             self._last[key] = turn
-        self._queue.append(turn)
+        self.queue.append(turn)
         return turn
 
     def wait(self, keys: Iterable[bytes], command: "Command", words: list[bytes]) -> None:
@@ -78,11 +78,11 @@ class Turns:
                 before.followers.append(turn)
                 turn.blockers += 1
             self._last[key] = turn
-        self._queue.append(turn)
+        self.queue.append(turn)
 
     def reply(self, reply: bytes) -> None:
         """Add the reply of a command that has ended behind those that have not."""
-        self._queue.append(Turn(reply=reply))
+        self.queue.append(Turn(reply=reply))
 
     def end(self, turn: Turn, reply: bytes) -> list[Turn]:
         """End a turn; give those that were waiting for it and may start now."""
@@ -99,12 +99,12 @@ class Turns:
 
     def take(self, output: list[bytes]) -> None:
         """Move the replies whose turn it is."""
-        queue = self._queue
+        queue = self.queue
         while queue and (reply := queue[0].reply) is not None:
             output.append(reply)
             queue.popleft()
 
     def clear(self) -> None:
         """Forget everything."""
-        self._queue.clear()
+        self.queue.clear()
         self._last.clear()

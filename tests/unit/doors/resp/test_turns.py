@@ -17,7 +17,7 @@ def test_replies_are_taken_in_order() -> None:
     turns.end(first, b"1")
     turns.take(taken)
     assert taken == [b"1", b"2", b"3"]
-    assert len(turns) == 0
+    assert not turns.queue
 
 
 def test_turns_on_one_key_follow_each_other() -> None:
