@@ -287,9 +287,12 @@ class StoreMachine(RuleBasedStateMachine):
         size=st.sampled_from([1, 60, 1 << 20]),
     )
     def page(self, start: bytes, end: bytes, most: int, size: int) -> None:
-        inside = sorted(item for item in self.now.records.items() if start <= item[0] < end)
-        check_page(self.store.page(start, end, most, size), inside, most, size)
-        check_page(self.store.page_back(start, end, most, size), inside[::-1], most, size)
+        for first, last in ((start, end), (TABLES[0], LAST)):
+            inside = sorted(
+                item for item in self.now.records.items() if first <= item[0] < last
+            )
+            check_page(self.store.page(first, last, most, size), inside, most, size)
+            check_page(self.store.page_back(first, last, most, size), inside[::-1], most, size)
 
     @rule(
         prefix=st.sampled_from([b"", b"h", b"h/", b"x"]), start=_names, most=st.integers(1, 3)

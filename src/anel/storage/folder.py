@@ -148,12 +148,9 @@ def _lock(path: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = os.read(descriptor, 32).decode(errors="replace").strip()
         os.close(descriptor)
         raise ConfigurationError(
-            f"the store in {path.parent} is open in process {holder or '?'}: "
+            f"the store in {path.parent} is open in another process: "
             "stop that one first, or give this node another data folder"
         ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor

@@ -74,6 +74,7 @@ class RecordStore(ABC):
 
     Attributes:
         commit: Who waits for which sync.
+        waits: Only what is synced is acknowledged: under `group`.
         recovering: Acknowledged rows may be missing here.
         damage: What was found damaged, for people; empty when nothing was.
         SCRUB_RECORDS_PER_S: How fast the scrub goes through the records.
@@ -87,7 +88,7 @@ class RecordStore(ABC):
     def __init__(self, now_ns: Callable[[], int], commit: GroupCommit) -> None:
         self._now_ns = now_ns
         self.commit = commit
-        self._tracks = commit.tracks
+        self.waits = commit.tracks
         self.damage = ""
         self.recovering = False
         self.found_corrupt = False
@@ -204,7 +205,7 @@ class RecordStore(ABC):
             summary.rows += 1
         else:
             summary.leaves[leaf] ^= _hash128(key + new, seed) ^ _hash128(key + old, seed)
-        if self._tracks:
+        if self.waits:
             self.commit.fresh.add(key)
         return hidden
 

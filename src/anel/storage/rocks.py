@@ -11,7 +11,6 @@ their text; the lock is freed only when every handle of every column family is g
 Source: CORRECTNESS 5, 6 and 7.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,7 +58,6 @@ class RocksStore(RecordStore):
         self.is_durable = commit.is_durable  # type: ignore[method-assign]  # Likewise.
         self.when_durable = commit.when_durable  # type: ignore[method-assign]
         commit.begin_with(self._begin_sync, self._has_unsynced)
-        self._load()
 
     @classmethod
     def open(  # noqa: PLR0913 - one call site, all by name.
@@ -90,14 +88,39 @@ class RocksStore(RecordStore):
             UnknownFormat: Another release wrote it.
             DiskFailed: The disk refuses.
         """
-        folder = StoreFolder(path)
+
+        def once() -> RocksStore:
+            folder = StoreFolder(path)
+            try:
+                opened = open_folder(folder, now_ns(), must_exist=must_exist)
+            except BaseException:
+                folder.close()
+                raise
+            commit = GroupCommit(durability, fatal, gather)
+            return cls(folder, opened, now_ns, syncer=syncer, commit=commit)
+
+        store = once()
+        if not store._loads():
+            store = once()  # What was met has been noted: that store is set aside now.
+            store._load()
+        return store
+
+    def _loads(self) -> bool:
+        """Read what is read at open; False when that met damage, and the store is closed."""
         try:
-            opened = open_folder(folder, now_ns(), must_exist=must_exist)
+            self._load()
+        except CorruptData:
+            if not self.found_corrupt:
+                self.close(flush=False)
+                raise
         except BaseException:
-            folder.close()
+            self.close(flush=False)
             raise
-        commit = GroupCommit(durability, fatal, gather)
-        return cls(folder, opened, now_ns, syncer=syncer, commit=commit)
+        else:
+            return True
+        # Only here, where the error is gone, whose frames would keep RocksDB's handles open.
+        self.close(flush=False)
+        return False
 
     # The port.
 
@@ -106,8 +129,8 @@ class RocksStore(RecordStore):
         now_ns = self._now_ns()
         if now_ns >= self._disk_bytes_due_ns:
             self._disk_bytes_due_ns = now_ns + _SIZE_PERIOD_NS
-            with os.scandir(self._folder.database) as entries:
-                self._disk_bytes = sum(_size_of(entry) for entry in entries)
+            files = sorted(self._folder.database.iterdir())
+            self._disk_bytes = sum(_size_of(file) for file in files)
         return self._disk_bytes
 
     def close(self, *, flush: bool = True) -> None:
@@ -281,8 +304,8 @@ def _read_back(rows: RdictIter, start: bytes, records_max: int, bytes_max: int) 
     return Page(records, more=False)
 
 
-def _size_of(entry: os.DirEntry[str]) -> int:
+def _size_of(file: Path) -> int:
     try:
-        return entry.stat().st_size
+        return file.stat().st_size
     except FileNotFoundError:  # Compacted away this instant.
         return 0

@@ -56,6 +56,14 @@ class Store(Protocol):
         """Note, durably, that everything was refilled from ALL other replicas."""
 
     @property
+    def waits(self) -> bool:
+        """Whether acks and reads wait for syncs here: under `group`.
+
+        While False `when_durable` runs its callback at once and `is_durable` is always True, so
+        that the hot path need not ask.
+        """
+
+    @property
     def damage(self) -> str:
         """What was found damaged, for the log and `anel status`; empty when nothing was."""
 

@@ -237,7 +237,7 @@ def test_an_unknown_format_is_refused_and_nothing_is_touched(path: Path) -> None
 
 def test_a_store_in_use_is_refused_and_not_taken_for_damaged(path: Path) -> None:
     store = open_store(path)
-    with pytest.raises(ConfigurationError, match="open in process"):
+    with pytest.raises(ConfigurationError, match="open in another process"):
         open_store(path)
     assert numbers_in(store) == list(range(ROWS))
     store.close()
