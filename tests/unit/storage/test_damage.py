@@ -106,20 +106,21 @@ def test_damage_found_at_open_sets_the_whole_store_aside(path: Path, case: str) 
     store.close()
 
 
-@pytest.mark.parametrize("at", [0.01, 0.1, 0.25, 0.5, 0.75])
-def test_a_flipped_bit_in_any_sstable_does_not_keep_the_store_from_opening(
-    written: Path, tmp_path: Path, at: float
+def test_a_flipped_bit_in_an_sstable_never_keeps_the_store_from_opening(
+    written: Path, tmp_path: Path
 ) -> None:
     recovering = []
     for file in sorted((written / "live/db").glob("*.sst")):
-        copy = shutil.copytree(written, tmp_path / file.stem)
-        flip(copy / "live/db" / file.name, at)
-        store = open_store(copy)
-        recovering.append(store.recovering)
-        assert store.recovering == ("set aside in" in store.damage)
-        store.close()
-    # The states' sstable is read whole at open, the rows' when they are asked for.
+        for at in (0.01, 0.1, 0.25, 0.5, 0.75):
+            copy = shutil.copytree(written, tmp_path / f"{file.stem}-{at}")
+            flip(copy / "live/db" / file.name, at)
+            store = open_store(copy)
+            recovering.append(store.recovering)
+            assert store.recovering == ("set aside in" in store.damage)
+            store.close()
+    # The states are read at open, rows only when they are asked for.
     assert any(recovering)
+    assert not all(recovering)
 
 
 def test_a_store_stays_recovering_until_it_is_refilled(path: Path) -> None:
