@@ -18,11 +18,11 @@ from anel.coordinator.read import OwnRead, ReadOperation, RowDone
 from anel.coordinator.replica import Replica
 from anel.coordinator.scan_walk import ScanWalk, TakePage, Walked
 from anel.coordinator.services import (
+    REQUIRED,
     RETRY_MS,
     SPECULATE_MS,
     Counters,
     Services,
-    answers_required,
 )
 from anel.coordinator.spans import Spans
 from anel.coordinator.truncate import TruncateOperation
@@ -33,6 +33,7 @@ from anel.data.schema import Keyspace, Table
 from anel.data.timestamp import HybridClock
 from anel.env import Env, NodeId
 from anel.errors import Overloaded, UnknownTable
+from anel.internode.messages import Origin
 from anel.internode.requests import Requests
 from anel.limits import RANGE_RECORDS_MAX
 
@@ -165,7 +166,8 @@ class Coordinator:
     ) -> None:
         services = self._services
         if keyspace.replication_factor == 1 and self._is_sole(keyspace, mutation, level):
-            SoleWrite(services, keyspace, mutation, level, done, server_stamped).start()
+            sole = SoleWrite(services, keyspace, mutation, level, done, server_stamped)
+            self._replica.mutate(self._ring.epoch, Origin.CLIENT, mutation, sole.on_ack)
         elif keyspace.first_copy:
             FirstCopyWrite(
                 services, keyspace, mutation, done, server_stamped=server_stamped
@@ -206,15 +208,15 @@ class Coordinator:
             return
         services.in_flight += 1
         services.counters.reads += 1
+        factor = keyspace.replication_factor
         if (
             not keyspace.first_copy
-            and answers_required(level, keyspace.replication_factor) == 1
+            and REQUIRED[factor][level] == 1
             and self._self_id
-            in self._ring.replicas(
-                int.from_bytes(key[16:24], "big") - TOKEN_BIAS, keyspace.replication_factor
-            )
+            in self._ring.replicas(int.from_bytes(key[16:24], "big") - TOKEN_BIAS, factor)
         ):
-            OwnRead(services, keyspace, table, level, key, done).start()
+            own = OwnRead(services, keyspace, table, level, key, done)
+            self._replica.read_row(self._ring.epoch, key, own.take)
         else:
             ReadOperation(services, keyspace, table, level, key, done).start()
 

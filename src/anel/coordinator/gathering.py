@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from anel.coordinator.read_repair import ReadRepair
-from anel.coordinator.services import Services, answers_required
+from anel.coordinator.services import REQUIRED, Services
 from anel.coordinator.write import refusal_text
 from anel.data.consistency import ConsistencyLevel
 from anel.data.schema import Keyspace, Table
@@ -57,7 +57,7 @@ class Gathering(ABC):
         self._keyspace = keyspace
         self._table = table
         self._level = ConsistencyLevel.ONE if keyspace.first_copy else level
-        self._required = answers_required(self._level, keyspace.replication_factor)
+        self._required = REQUIRED[keyspace.replication_factor][self._level]
         self._epoch = services.ring.epoch
         # A repair is issued when its read began: a truncation in between drops it (rule 12).
         self._issued = services.clock.last_us + 1

@@ -54,12 +54,8 @@ class OwnRead:
         self._key = key
         self._done = done
 
-    def start(self) -> None:
-        """Read it."""
-        services = self._services
-        services.replica.read_row(services.ring.epoch, self._key, self._take)
-
-    def _take(self, status: Status, value: bytes) -> None:
+    def take(self, status: Status, value: bytes) -> None:
+        """Take what this node's replica answers."""
         if status is Status.OK:
             self._services.in_flight -= 1
             self._done(value)

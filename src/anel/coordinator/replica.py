@@ -165,7 +165,10 @@ class Replica:
             done(_REFUSED[type(error)], None)
         else:
             status = Status.RECOVERING if store.recovering else Status.OK
-            store.when_durable(partial(done, status, dominant))
+            if store.waits:
+                store.when_durable(partial(done, status, dominant))
+            else:
+                done(status, dominant)
 
     def read_row(self, epoch: int, key: bytes, done: RowRead) -> None:
         """Read one record; `done` may run before this returns, later when it is not durable."""
@@ -187,7 +190,7 @@ class Replica:
         except CorruptData:
             done(Status.DAMAGED, b"")
             return
-        if store.is_durable(key):
+        if not store.waits or store.is_durable(key):
             done(Status.OK, value)
         else:
             self.waited_for_sync += 1

@@ -86,13 +86,13 @@ class Services:
         )
 
 
-_required: dict[int, tuple[int, ...]] = {}
+class _Required(dict[int, tuple[int, ...]]):
+    """W or R by replication factor, then level: the same numbers as `consistency.required`."""
+
+    def __missing__(self, factor: int) -> tuple[int, ...]:
+        row = tuple(required(each, factor) for each in ConsistencyLevel)
+        self[factor] = row
+        return row
 
 
-def answers_required(level: ConsistencyLevel, replication_factor: int) -> int:
-    """Give W or R from a table: the same numbers as `consistency.required`."""
-    row = _required.get(replication_factor)
-    if row is None:
-        row = tuple(required(each, replication_factor) for each in ConsistencyLevel)
-        _required[replication_factor] = row
-    return row[level]
+REQUIRED = _Required()

@@ -19,7 +19,7 @@ Source: Dynamo (DeCandia et al., SOSP 2007), sections 4.5 and 4.6; CORRECTNESS 5
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from anel.coordinator.services import Failure, Services, answers_required
+from anel.coordinator.services import REQUIRED, Failure, Services
 from anel.data.consistency import ConsistencyLevel
 from anel.data.mutation import restamp, token_of
 from anel.data.schema import Keyspace
@@ -66,14 +66,8 @@ class SoleWrite:
         self._done = done
         self._server_stamped = server_stamped
 
-    def start(self) -> None:
-        """Write it."""
-        services = self._services
-        services.replica.mutate(
-            services.ring.epoch, Origin.CLIENT, self._mutation, self._on_ack
-        )
-
-    def _on_ack(self, status: Status, dominant: int | None) -> None:
+    def on_ack(self, status: Status, dominant: int | None) -> None:
+        """Take what this node's replica answers."""
         services = self._services
         if status is Status.OK:
             if dominant is None or not self._server_stamped:
@@ -81,7 +75,9 @@ class SoleWrite:
                 self._done(None)
                 return
             self._mutation = reissued(services, self._mutation, dominant)
-            self.start()
+            services.replica.mutate(
+                services.ring.epoch, Origin.CLIENT, self._mutation, self.on_ack
+            )
             return
         if status is Status.WRONG_EPOCH:
             self._wait_for_epoch()
@@ -140,7 +136,7 @@ class WriteOperation:
         self._level = level
         self._done = done
         self._server_stamped = server_stamped
-        self._required = answers_required(level, keyspace.replication_factor)
+        self._required = REQUIRED[keyspace.replication_factor][level]
         self._answered = False
         self._is_paused = False
         self._acks = 0

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from anel.data.schema import Table
-from anel.env import Env
 from anel.node.node import Node
+from anel.runtime.env import RuntimeEnv
 
 
 class DoorBackend:
@@ -16,7 +16,7 @@ class DoorBackend:
         ready: Cleared when the node drains: nothing new is taken on.
     """
 
-    def __init__(self, node: Node, env: Env) -> None:
+    def __init__(self, node: Node, env: RuntimeEnv) -> None:
         coordinator = node.coordinator
         self.ready = True
         # A door's tables are this schema's own, so the wider types do no harm.
@@ -25,6 +25,6 @@ class DoorBackend:
         self.read_page: Callable[..., None] = coordinator.read_page
         self.truncate: Callable[..., None] = coordinator.truncate
         self.now = coordinator.now
-        self.now_ms = coordinator.now_ms
+        self.now_ms = env.wall_ms
         self.table: Callable[[str, str], Table | None] = node.schema.table
         self.post = env.post

@@ -44,6 +44,10 @@ class RuntimeEnv:
         """Tell the wall clock in microseconds since the Unix epoch."""
         return time.time_ns() // 1000 + self.skew_us
 
+    def wall_ms(self) -> int:
+        """Tell the wall clock in milliseconds: what doors ask for each command."""
+        return (time.time_ns() // 1000 + self.skew_us) // 1000
+
     def learn(self, peer: NodeId, address: Address) -> None:
         """Remember where a peer listens and keep a link to it open from now on."""
         self._transport.learn(peer, address)
