@@ -1,18 +1,44 @@
 """What tests ask of a running ring: its state over HTTP, its stores once it has stopped."""
 
 import json
+import os
 import time
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from anel.cli.ports import first_taken
 from anel.limits import LEAVES
 from anel.storage.rocks import RocksStore
 from anel.storage.summary import after
 from anel.storage.syncer import ImmediateSyncer
 from tests.process.up_process import UpProcess
 
+OFFSET_MIN, OFFSET_MAX = 3_000, 22_000  # All ports stay below those that clients are given.
+
 Json: TypeAlias = Any  # What a node sends; its forms stand in anel.doors.http.backend.
+
+
+def started(
+    data: Path, nodes: int, *arguments: str, variables: dict[str, str] | None = None
+) -> UpProcess:
+    """Start a ring on ports of its own.
+
+    Runs of tests side by side begin to look for free ports at different places, since two that
+    look in the same instant may find the same ones.
+    """
+    places = range(OFFSET_MIN, OFFSET_MAX, 100)
+    first = os.getpid() * 7 % len(places)
+    offset = next(
+        places[(first + turn) % len(places)]
+        for turn in range(len(places))
+        if first_taken(nodes, places[(first + turn) % len(places)]) is None
+    )
+    return UpProcess(
+        data,
+        *("--nodes", str(nodes), "--port-offset", str(offset), *arguments),
+        variables=variables,
+    )
 
 
 def get(up: UpProcess, node: int, path: str) -> Json:
@@ -25,6 +51,11 @@ def get(up: UpProcess, node: int, path: str) -> Json:
         return None
     finally:
         connection.close()
+
+
+def addresses(up: UpProcess) -> list[tuple[str, int]]:
+    """Give the nodes' Redis doors."""
+    return [("127.0.0.1", up.port(node)) for node in range(len(up.ring()["nodes"]))]
 
 
 def states_at(up: UpProcess, node: int) -> dict[int, str]:

@@ -201,14 +201,19 @@ def _plain(reply: object) -> Reply:
 
 
 class Load:
-    """All clients: one over redis-py and one raw and pipelined for each node."""
+    """All clients: one over redis-py and one raw and pipelined for each node.
 
-    def __init__(self, addresses: list[tuple[str, int]]) -> None:
+    Args:
+        addresses: The nodes' Redis doors.
+        first: Number of the first client; loads of one ring must not share any.
+    """
+
+    def __init__(self, addresses: list[tuple[str, int]], first: int = 0) -> None:
         self.addresses = addresses
         self.is_stopped = threading.Event()
-        nodes = range(len(addresses))
-        self.clients = [Client(self, node, 2 * node, pipelined=False) for node in nodes]
-        self.clients += [Client(self, node, 2 * node + 1, pipelined=True) for node in nodes]
+        pairs = [(node, first + 2 * node) for node in range(len(addresses))]
+        self.clients = [Client(self, *pair, pipelined=False) for pair in pairs]
+        self.clients += [Client(self, node, at + 1, pipelined=True) for node, at in pairs]
 
     def __enter__(self) -> Self:
         for client in self.clients:

@@ -14,11 +14,13 @@ import pytest
 
 from tests.process.evidence import by_length, tell
 from tests.process.live_ring import (
+    addresses,
     all_are_up,
     differences,
     get,
     is_at_rest,
     is_dead_for_all,
+    started,
 )
 from tests.process.load import LOST, TIMED_OUT, Load, Trouble
 from tests.process.up_process import UpProcess, anel
@@ -56,14 +58,10 @@ def kill_and_return(up: UpProcess, node: int, *, by_command: bool) -> Kill:
         os.kill(up.pid(node), signal.SIGKILL)
     wait_until(lambda: is_dead_for_all(up, node), within_ms=PATIENCE_MS)
     dead = time.monotonic()
-    started = anel("start", str(node), *where)
-    assert started.returncode == 0, started.stderr
+    back = anel("start", str(node), *where)
+    assert back.returncode == 0, back.stderr
     wait_until(lambda: all_are_up(up), within_ms=PATIENCE_MS)
     return Kill(node, killed, dead, time.monotonic())
-
-
-def addresses(up: UpProcess) -> list[tuple[str, int]]:
-    return [("127.0.0.1", up.port(node)) for node in range(3)]
 
 
 def has_acknowledged(load: Load, count: int) -> bool:
@@ -78,7 +76,7 @@ def change_keyspaces(up: UpProcess, node: int, name: str) -> None:
 
 
 def test_every_acknowledged_write_outlives_each_node_s_kill(tmp_path: Path) -> None:
-    with UpProcess(tmp_path / "data", "--nodes", "3") as up:
+    with started(tmp_path / "data", 3) as up:
         wait_until(lambda: all_are_up(up), within_ms=PATIENCE_MS)
         kills: list[Kill] = []
         began = time.monotonic()
@@ -127,7 +125,7 @@ def test_one_replica_of_three_serves_alone_and_none_ends_it_clearly(
     variables = {"ANEL_RESP_CONSISTENCY": "ONE"} if mode == "ONE" else {}
     data = tmp_path / "data"
     where = ("--data", str(data))
-    with UpProcess(data, "--nodes", "3", variables=variables) as up:
+    with started(data, 3, variables=variables) as up:
         wait_until(lambda: all_are_up(up), within_ms=PATIENCE_MS)
         if mode == "first copy":
             altered = anel("keyspace", "alter", "redis", "--first-copy", "on", *where)
@@ -167,7 +165,7 @@ def test_one_replica_of_three_serves_alone_and_none_ends_it_clearly(
 
 
 def test_at_quorum_one_replica_of_three_refuses_and_says_what_it_takes(tmp_path: Path) -> None:
-    with UpProcess(tmp_path / "data", "--nodes", "3") as up:
+    with started(tmp_path / "data", 3) as up:
         wait_until(lambda: all_are_up(up), within_ms=PATIENCE_MS)
         for node in (0, 1):
             os.kill(up.pid(node), signal.SIGKILL)

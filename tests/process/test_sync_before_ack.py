@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.process.evidence import by_length, tell
+from tests.process.live_ring import started
 from tests.process.system_calls import Acks, Trace, judge, parse
-from tests.process.up_process import UpProcess
 from tests.process.wire import Wire
 
 ONE_BY_ONE = by_length(100, 1000)
@@ -25,8 +25,7 @@ def traced(tmp_path: Path, durability: str) -> Acks:
         values.append(f"<value {len(values)}>")
         return b"SET", b"k%d" % (len(values) % 7), values[-1].encode()
 
-    arguments = ("--nodes", "1", "--durability", durability)
-    with UpProcess(tmp_path / "data", *arguments) as up:
+    with started(tmp_path / "data", 1, "--durability", durability) as up:
         door = up.port(0)
         trace = Trace(up.pid(0), tmp_path / "trace")
         with Wire(("127.0.0.1", door)) as wire, trace:

@@ -76,7 +76,7 @@ class NodeAdmin:
             loop_lag_ms=self._lag_ms(),
         )
         report.behind = list(self._behind(report))
-        report.next_step = _next_step(report)
+        report.next_step = _next_step(report, node.refill.waiting_for)
         return report
 
     def ring_report(self) -> RingReport:
@@ -228,6 +228,8 @@ class NodeAdmin:
             endpoint = self._node.membership.endpoint(NodeId(bytes.fromhex(node.id)))
             if node.state == "recovering":
                 yield f"node {node.id[:8]} is being refilled after damage: {node.damage}"
+                if node.is_self and self._node.refill.waiting_for:
+                    yield f"the refill waits for {self._node.refill.waiting_for}"
             elif node.state != "dead" and not node.in_sync:
                 yield f"node {node.id[:8]} is still comparing its ranges since its start"
             if endpoint is not None and endpoint.states.get("schema", digest) != digest:
@@ -255,7 +257,7 @@ def _describe(report: NodeReport, endpoint: Endpoint) -> None:
     report.damage = str(states.get("damage", ""))
 
 
-def _next_step(report: StatusReport) -> str:
+def _next_step(report: StatusReport, waiting_for: str) -> str:
     down = [node for node in report.nodes if node.state == "dead"]
     if down:
         names = ", ".join(f"{node.id[:8]} ({node.address})" for node in down)
@@ -263,6 +265,8 @@ def _next_step(report: StatusReport) -> str:
     if any(node.state == "joining" for node in report.nodes):
         return "wait until the node has joined; its log says what it waits for"
     damaged = [node for node in report.nodes if node.damage and node.state == "recovering"]
+    if waiting_for:
+        return f"see to what the refill waits for: {waiting_for}"
     if damaged:
         return "wait until the damaged node is refilled; all other nodes must be up meanwhile"
     return ""

@@ -100,9 +100,9 @@ class RocksStore(RecordStore):
             return cls(folder, opened, now_ns, syncer=syncer, commit=commit)
 
         store = once()
-        if not store._loads():
+        if not store._loads():  # noqa: SLF001 - Its own.
             store = once()  # What was met has been noted: that store is set aside now.
-            store._load()
+            store._load()  # noqa: SLF001 - Likewise.
         return store
 
     def _loads(self) -> bool:
