@@ -15,8 +15,8 @@ PYTEST := $(BIN)/python -m pytest -q -rs $(ARGS)
 # The one-minute gate; tests/process and tests/clients have targets of their own.
 QUICK := $(wildcard $(addprefix tests/,unit properties vectors conformance formats scenarios simulation docs))
 # What is tried on every other Python of this machine.
-SMOKE := $(wildcard tests/unit tests/conformance tests/vectors)
-SOURCES := $(wildcard src tests tools bench demo)
+SMOKE := $(wildcard tests/unit tests/vectors)
+PARALLEL := -n auto --maxprocesses 4
 
 .PHONY: help run demo test pythons process clients sim soak browser check format bench docs wheel ci clean
 
@@ -33,10 +33,10 @@ demo: $(VENV)/.test  ## Load real data through redis-py, kill a node in the midd
 test: $(VENV)/.test  ## Every quick test, in about a minute, without root
 	@$(BIN)/python -c 'import sys; print("Python", sys.version.split()[0], sys.executable)'
 	@sh tools/find_python.sh | sed 's/^/found: /'
-	$(PYTEST) $(QUICK)
+	$(PYTEST) $(PARALLEL) $(QUICK)
 
 pythons: $(VENV)/.test  ## The unit tests on every other Python from 3.11 to 3.14 found here
-	@$(BIN)/python -m tools.pythons $(ARGS) $(SMOKE)
+	@$(BIN)/python -m tools.pythons $(PARALLEL) $(ARGS) $(SMOKE)
 
 process: $(VENV)/.test  ## Real processes on loopback: kill -9, restart, damage
 	$(PYTEST) tests/process
