@@ -200,7 +200,8 @@ class Node:
         settings = self.settings
         if settings.initial_ring is not None:
             self.ring.adopt(settings.initial_ring)
-        elif any(seed != settings.address for seed in settings.seeds):
+        elif self.store.recovering or any(s != settings.address for s in settings.seeds):
+            # A damaged store has lost the view as well: founding anew would split the ring.
             self.admission.join(settings.seeds, self._joined)
         else:
             self.admission.found()

@@ -42,6 +42,10 @@ ASK_TIMEOUT_MS = 3_000
 LINK_WAIT_MS = 200
 RETRY_MS = 500
 SAY_EVERY_NS = 10_000_000_000
+FORGOTTEN = (
+    "the damaged store held the ring's view, and no member has called yet; they will when they "
+    "are up. Was this node alone in its ring? Then move its data folder away to begin anew"
+)
 
 
 class Newcomer(NamedTuple):
@@ -183,6 +187,8 @@ class Admission:
         replies = await self._ask(list(self._met), MessageType.RING_PULL, Pull(0))
         views = [view for reply in replies.values() if (view := pulled_view(reply)) is not None]
         if not views:
+            if not seeds:
+                return FORGOTTEN
             names = ", ".join(f"{host}:{port}" for host, port in seeds)
             return f"no seed answers with a ring ({names}); start the first node without seeds"
         if any(view.ring_id != views[0].ring_id for view in views):

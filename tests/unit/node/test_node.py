@@ -25,19 +25,23 @@ def stopped() -> Iterator[None]:
     _started.clear()
 
 
-def single(world: World, number: int, **settings: object) -> Node:
+def single(
+    world: World, number: int, *, generation: int = 1, damaged: bool = False, **settings: object
+) -> Node:
     node_id = NodeId(b"%016d" % number)
     address = ("node", 7000 + number)
-    env = SimEnv(world, node_id, address)
+    env = SimEnv(world, node_id, address, generation=generation)
 
     def sync(done: Callable[[], None]) -> None:
         world.schedule(MS, done)
 
     store = MemoryStore(lambda: world.now_ns, sync=sync)
+    if damaged:
+        store.start_recovering("a bit was flipped")
     node = env.node = Node(
         env,
         store,
-        NodeSettings(node=node_id, generation=1, address=address, **settings),  # type: ignore[arg-type]
+        NodeSettings(node=node_id, generation=generation, address=address, **settings),  # type: ignore[arg-type]
     )
     world.attach(env)
     _started.append(node)
@@ -120,3 +124,22 @@ def test_the_settings_timeout_is_how_long_a_write_waits() -> None:
     world.run(20)
     assert clients.history.timeouts == 1
     assert node.coordinator.counters.write_timeouts == 1
+
+
+def test_a_founder_whose_store_was_damaged_asks_its_peers_for_the_ring() -> None:
+    world = World(6)
+    nodes = [single(world, 1)]
+    nodes += [single(world, number, seeds=(("node", 7001),)) for number in (2, 3)]
+    for node in nodes:
+        node.start()
+    assert world.run(20_000, lambda: all(node.ring.epoch == 3 for node in nodes))
+    ring_id = nodes[1].ring.view.ring_id
+    founder = nodes.pop(0)
+    founder.stop()
+    assert isinstance(founder.env, SimEnv)
+    world.detach(founder.env)
+    again = single(world, 1, generation=2, damaged=True)
+    again.start()
+    assert world.run(20_000, lambda: again.is_ready)
+    assert again.ring.view.ring_id == ring_id
+    assert world.run(20_000, lambda: not again.store.recovering)
