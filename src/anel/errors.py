@@ -49,7 +49,7 @@ class RemoteProtocolError(ProtocolError, code="P2"):
 
 
 class PeerRefused(ProtocolError, code="P3"):
-    """A node may not join this conversation: another cluster, format, or an id already taken."""
+    """A node may not join this conversation: another cluster or format, or an id taken."""
 
 
 class RequestRefused(AnelError, code="Q1"):

@@ -21,8 +21,9 @@ others a deletion::
 Source: CORRECTNESS 1 and 3.
 """
 
+import struct
 from collections.abc import Iterable, Sequence
-from struct import Struct, error as StructError
+from struct import Struct
 from typing import NamedTuple
 
 from anel.data import row
@@ -127,7 +128,7 @@ def decode(data: bytes) -> Mutation:
             value_size = _U32.unpack_from(data, at)[0]
             records.append((sub, data[at + 4 : at + 4 + value_size]))
             at += 4 + value_size
-    except StructError as error:
+    except struct.error as error:
         raise CorruptData("mutation bytes end too early") from error
     if at != len(data) or not records:
         raise CorruptData("mutation bytes do not add up")
@@ -177,7 +178,7 @@ def decode_deletion(value: bytes) -> Deletion:
     """
     try:
         form, timestamp, issued = _DELETION.unpack(value)
-    except StructError as error:
+    except struct.error as error:
         raise CorruptData("deletion bytes have the wrong size") from error
     if form != DELETION_FORMAT:
         raise CorruptData(f"deletion format {form} is unknown")
@@ -185,7 +186,7 @@ def decode_deletion(value: bytes) -> Deletion:
 
 
 def merge_record(sub: bytes, old: bytes, new: bytes) -> bytes:
-    """Reconcile two values of one record, row or deletion; commutative, associative, idempotent."""
+    """Reconcile two values of one record: commutative, associative, idempotent."""
     if sub[0] >= FIRST_ROW_KIND:
         return row.merge(old, new)
     if not old or not new:

@@ -1,7 +1,7 @@
 """Messages between nodes: one type byte, a request id, and a body packed by hand or by msgpack.
 
-Hot messages (mutations, reads, their replies) have a fixed packed form; control messages carry a
-msgpack body (`msgspec`) whose struct lives beside the machine that speaks it::
+Hot messages (mutations, reads, their replies) have a fixed packed form; control messages carry
+a msgpack body (`msgspec`) whose struct lives beside the machine that speaks it::
 
     hot       type(1) request(8) ...                       see the Struct of each
     control   type(1) request(8) msgpack                   pack_control, body_of
@@ -132,7 +132,7 @@ class PageRequest(NamedTuple):
 def pack_read_page(request: int, page: PageRequest) -> bytes:
     """Ask a replica for a run of records.
 
-    The reply also holds, first, the partition tombstones of the partition in which `start` lies.
+    The reply also holds, first, the partition tombstones of the partition where `start` lies.
     """
     head = READ_PAGE.pack(
         MessageType.READ_PAGE,
