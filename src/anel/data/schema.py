@@ -357,5 +357,5 @@ def decode(data: bytes) -> Schema:
         )
     try:
         return _decoder.decode(data[1:])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptData(f"schema cannot be read: {error}") from error

@@ -177,6 +177,6 @@ def _decode(kind: int, body: bytes) -> Hello | Refusal:
             return hello
         if kind == _Kind.REFUSAL:
             return msgspec.msgpack.decode(body, type=Refusal)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RemoteProtocolError(f"a greeting that cannot be read: {error}") from error
     raise RemoteProtocolError(f"a greeting of unknown kind {kind}")

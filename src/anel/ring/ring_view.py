@@ -132,7 +132,7 @@ def decode(data: bytes) -> RingView:
         )
     try:
         view = _decoder.decode(data[1:])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptData(f"ring view cannot be read: {error}") from error
     flaw = _flaw(view)
     if flaw:

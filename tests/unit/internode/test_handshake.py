@@ -70,6 +70,12 @@ def test_a_greeting_longer_than_any_is_refused_from_its_head() -> None:
         GreetingDecoder().receive(head)
 
 
+def test_a_name_that_is_not_utf_8_is_refused() -> None:
+    greeting = encode_hello(PEER).replace(b"127.0.0.1", b"127.0.0.\xff")
+    with pytest.raises(RemoteProtocolError, match="cannot be read"):
+        GreetingDecoder().receive(greeting)
+
+
 def test_another_format_is_refused_but_its_refusal_can_be_read() -> None:
     later_hello = b"ANEL\x02" + encode_hello(PEER)[5:]
     with pytest.raises(PeerRefused, match="speaks format 2"):

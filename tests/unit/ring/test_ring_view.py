@@ -76,3 +76,5 @@ def test_unknown_formats_and_broken_bytes_are_refused() -> None:
         decode(b"")
     with pytest.raises(CorruptData):
         decode(encode(view_of(1))[:-1])
+    with pytest.raises(CorruptData):
+        decode(encode(view_of(1)).replace(b"rack", b"r\xffck"))

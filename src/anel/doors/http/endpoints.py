@@ -120,7 +120,7 @@ class Endpoints:
         try:
             change = msgspec.json.decode(request.body, type=KeyspaceChange)
             self._change(change, respond)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             respond(failure(InvalidRequest(f"the body cannot be used: {error}")))
         except RequestRefused as error:
             respond(failure(error))
