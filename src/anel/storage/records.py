@@ -38,6 +38,7 @@ from anel.storage import visibility
 from anel.storage.commit import GroupCommit
 from anel.storage.store import Page, Record
 from anel.storage.summary import (
+    BLOCK_SHIFT,
     CLEAN,
     DIRTY,
     DIRTY_STATE,
@@ -65,7 +66,7 @@ _SIMPLE_ROW = bytes((row.FORMAT, row.SIMPLE))
 _KINDS = (PARTITION_DELETION, RANGE_DELETION, STATIC, ROW)
 _PREFIX = Struct(">16sH6xH").unpack_from  # Table, the token's head, the partition key's size.
 _RECORD = Struct(">HHB").unpack_from  # Number of records; of the first: size of sub, kind.
-_U32 = Struct(">I").unpack_from
+_VALUE = Struct(">IBB8xI").unpack_from  # Its size; of a row: format, flags, the shape's size.
 _hash128 = mmh3.hash128
 
 
@@ -154,60 +155,72 @@ class RecordStore(ABC):
 
     def apply(self, mutation: bytes) -> int | None:
         """Merge a mutation into the store; see the port."""
+        # One plain row of a known table that has no tombstones: nearly every write.
         try:
             table, leaf, key_size = _PREFIX(mutation, 8)
             at = 34 + key_size
             count, sub_size, kind = _RECORD(mutation, at)
             value_at = at + 8 + sub_size
-            value_size = _U32(mutation, value_at - 4)[0]
-        except struct.error as error:
-            raise CorruptData("mutation bytes end too early") from error
+            value_size, value_format, flags, shape_size = _VALUE(mutation, value_at - 4)
+        except struct.error:
+            return self._apply_any(mutation)
         summary = self._tables.get(table)
-        new = mutation[value_at:]
         if (
             count != 1
             or kind != _ROW_KIND
-            or len(new) != value_size
-            or value_size < row.HEADER_SIZE
+            or value_at + value_size != len(mutation)
             or summary is None
             or summary.has_fronts
-            or new[:2] != _SIMPLE_ROW
+            or value_format != row.FORMAT
+            or flags != row.SIMPLE
         ):
             return self._apply_any(mutation)
         key = mutation[8:at] + mutation[at + 4 : value_at - 4]
-        return self._apply_row(summary, leaf >> LEAF_SHIFT, key, new)
-
-    def _apply_row(
-        self, summary: TableSummary, leaf: int, key: bytes, new: bytes
-    ) -> int | None:
-        """Merge one SIMPLE row of a known table that has no tombstone records."""
+        new = mutation[value_at:]
         try:
             old = self._get(key)
         except Exception as error:
             raise self._fault(error) from error
-        hidden = None
-        if old is not None and not _supersedes(new, old):
+        if (
+            old is not None
+            and old.startswith(_SIMPLE_ROW)
+            and old.startswith(new[10 : 14 + shape_size], 10)
+            and old[2:10] < new[2:10]
+        ):
+            hidden = None  # It replaces the stored row whole: nearly every overwrite.
+        elif old is not None:
             hidden = row.dominant(old, new)
             new = row.merge(old, new)
             if new == old:
                 return hidden
+        else:
+            hidden = None
+        leaf >>= LEAF_SHIFT
         if len(new) > ROW_BYTES_MAX or summary.states[leaf] != DIRTY:
             self._store([(key, old or b"", new)])
             return hidden
+        self._put_row(summary, leaf, key, old, new)
+        return hidden
+
+    def _put_row(  # noqa: PLR0917 - on the hot path, called from one place.
+        self, summary: TableSummary, leaf: int, key: bytes, old: bytes | None, new: bytes
+    ) -> None:
+        """Write one row whose leaf has its dirty mark on disk."""
         try:
             self._put(key, new)
         except Exception as error:
             raise self._fault(error) from error
         seed = HASH_SEED + len(key)
+        change = _hash128(key + new, seed)
         if old is None:
-            summary.leaves[leaf] ^= _hash128(key + new, seed)
             summary.records[leaf] += 1
             summary.rows += 1
         else:
-            summary.leaves[leaf] ^= _hash128(key + new, seed) ^ _hash128(key + old, seed)
+            change ^= _hash128(key + old, seed)
+        summary.leaves[leaf] ^= change
+        summary.blocks[leaf >> BLOCK_SHIFT] ^= change
         if self.waits:
             self.commit.fresh.add(key)
-        return hidden
 
     def get(self, key: bytes) -> bytes | None:
         """Read one record."""
@@ -370,16 +383,6 @@ class RecordStore(ABC):
 
 
 _NOTHING = TableSummary(bytes(TABLE_SIZE))  # Of every unknown table; never written to.
-
-
-def _supersedes(new: bytes, old: bytes) -> bool:
-    """Tell whether a SIMPLE row replaces the stored one whole: nearly every overwrite."""
-    shape_end: int = 14 + _U32(new, 10)[0]
-    return (
-        old[10:shape_end] == new[10:shape_end]
-        and old[:2] == _SIMPLE_ROW
-        and new[2:10] > old[2:10]
-    )
 
 
 def _check(sub: bytes, value: bytes) -> None:

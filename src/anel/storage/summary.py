@@ -47,6 +47,7 @@ HASH_SEED = 0x414E454C  # "ANEL". On disk since format 1: a change makes all lea
 LEAF_SHIFT = 16 - LEAF_BITS
 
 GROUP_LEAVES = 8  # Under one dirty mark: so 2,048 writes a minute carry one, not 16,384.
+BLOCK_SHIFT = 5  # 32 leaves: about the root of a vnode's range, so a span costs least.
 CHUNK_LEAVES = 64  # Leaves kept under one name: 16,384 small values would slow each start.
 
 _LEAF = Struct(">16sI")
@@ -96,6 +97,7 @@ class TableSummary:
         table: Table id.
         has_fronts: The table may hold partition or range tombstones.
         leaves: XOR per leaf.
+        blocks: XOR per BLOCK_LEAVES leaves, so that `span` need not look at each leaf.
         records: Number of records per leaf.
         states: One of CLEAN ... per leaf.
         rows: Number of records in all; an estimate of the last checkpoint while incomplete.
@@ -106,6 +108,7 @@ class TableSummary:
         "_cursor",
         "_scan_records",
         "_scan_xor",
+        "blocks",
         "has_fronts",
         "leaves",
         "pending",
@@ -119,6 +122,7 @@ class TableSummary:
         self.table = table
         self.has_fronts = has_fronts
         self.leaves = [0] * LEAVES
+        self.blocks = [0] * (LEAVES >> BLOCK_SHIFT)
         self.records = [0] * LEAVES
         self.states = bytearray(LEAVES)
         self.rows = 0
@@ -138,7 +142,14 @@ class TableSummary:
 
     def span(self, first: int, last: int) -> int:
         """Give the XOR of leaves first..last, both included."""
-        return reduce(xor, self.leaves[first : last + 1], 0)
+        end = last + 1
+        first_block = -(-first >> BLOCK_SHIFT)
+        end_block = end >> BLOCK_SHIFT
+        if first_block >= end_block:
+            return reduce(xor, self.leaves[first:end], 0)
+        found = reduce(xor, self.blocks[first_block:end_block])
+        found = reduce(xor, self.leaves[first : first_block << BLOCK_SHIFT], found)
+        return reduce(xor, self.leaves[end_block << BLOCK_SHIFT : end], found)
 
     def note(self, leaf: int, key: bytes, old: bytes, new: bytes) -> None:
         """Take in one record's change, whatever the leaf's state.
@@ -159,8 +170,13 @@ class TableSummary:
             self._scan_records += added
         if state != SCANNING:
             self.leaves[leaf] ^= change
+            self.blocks[leaf >> BLOCK_SHIFT] ^= change
             self.records[leaf] += added
             self.rows += added
+
+    def _sum_block(self, block: int) -> None:
+        first = block << BLOCK_SHIFT
+        self.blocks[block] = reduce(xor, self.leaves[first : first + (1 << BLOCK_SHIFT)])
 
     def load_chunk(self, chunk: int, checkpoint: bytes) -> None:
         """Take in a chunk of leaves as its last checkpoint left it."""
@@ -171,6 +187,8 @@ class TableSummary:
                 self.records[leaf] = records
                 self.rows += records
             leaf += 1
+        for block in range(chunk * CHUNK_LEAVES >> BLOCK_SHIFT, leaf >> BLOCK_SHIFT):
+            self._sum_block(block)
 
     def checkpoint_of(self, chunk: int) -> bytes | None:
         """Write a chunk of leaves for the disk; None when all are empty."""
@@ -249,6 +267,7 @@ class TableSummary:
         equal = found == (self.leaves[leaf], self.records[leaf])
         self.rows += self._scan_records - self.records[leaf]
         self.leaves[leaf], self.records[leaf] = found
+        self._sum_block(leaf >> BLOCK_SHIFT)
         if state == SCANNING:
             self.pending -= 1
             self.states[leaf] = DIRTY
