@@ -167,6 +167,7 @@ def test_keyspaces_are_changed_and_the_answer_waits_for_the_ring(
         b'{"do":"alter","name":"a"}',
         b'{"do":"burn","name":"a"}',
         b'{"do":"drop","name":"a","more":1}',
+        b'{"do":"drop","name":"\xff"}',
     ],
 )
 def test_a_change_that_makes_no_sense_is_refused(body: bytes) -> None:
