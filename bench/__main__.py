@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ DURABILITIES: tuple[Durability, ...] = ("periodic", "group")
 OPERATIONS: tuple[Operation, ...] = ("SET", "GET")
 SHAPES = ((64, 1), (16, 16))  # Connections, and commands in a pipeline of each.
 KEYS = 100_000
+JUDGE_OPERATIONS = 30_000
 SIZES_DEFAULT = 6
 
 
@@ -110,6 +112,34 @@ def in_turns(servers: list[Server], work: Workload, rounds: int) -> list[dict[st
     return [middle(figures) for figures in kept]
 
 
+def judged(folder: Path, rounds: int) -> Iterator[dict[str, Any]]:
+    """Measure one node and redis-server with redis-benchmark, so that two generators agree."""
+    program = shutil.which("redis-benchmark")
+    with (
+        ring(folder, 1, replication=1, durability="periodic") as ours,
+        redis_server(folder) as peer,
+    ):
+        if program is None or peer is None:
+            return
+        for (connections, pipeline), operation in itertools.product(SHAPES, OPERATIONS):
+            count = JUDGE_OPERATIONS * (1 if pipeline == 1 else 4)
+            words = ["-n", str(count), "-c", str(connections), "-P", str(pipeline), "-d", "100"]
+            words += ["-r", str(KEYS), "-q", "-t", operation.lower()]
+            used: list[list[float]] = [[], []]
+            for _ in range(rounds):
+                for server, kept in zip((ours, peer), used, strict=True):
+                    before = cpu_s(server.pids)
+                    command = [program, "-p", str(server.addresses[0][1]), *words]
+                    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+                    kept.append((cpu_s(server.pids) - before) / count * 1e6)
+            yield {
+                "operation": operation,
+                "pipeline": pipeline,
+                "cpu_us": median(used[0]),
+                "peer_cpu_us": median(used[1]),
+            }
+
+
 def growing(folder: Path, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Measure one node as it holds more and more keys."""
     with ring(folder, 1, replication=1, durability="periodic") as ours:
@@ -180,6 +210,15 @@ def load_line(load: dict[str, Any]) -> str:
     )
 
 
+def judged_line(load: dict[str, Any]) -> str:
+    """Tell one comparison by redis-benchmark in a line."""
+    return (
+        f"by redis-benchmark     {load['operation']} P{load['pipeline']:<3}"
+        f"{load['cpu_us']:6.1f} us CPU an operation, "
+        f"{load['peer_cpu_us'] / load['cpu_us']:.2f} of redis-server"
+    )
+
+
 def size_line(size: dict[str, Any]) -> str:
     """Tell one size in a line."""
     return (
@@ -203,6 +242,7 @@ def main() -> int:
         for name, times in run["starts"].items():
             print(f"{name}: {median(times):.2f} s", flush=True)
         run["loads"] = told(beside(folder, options), load_line)
+        run["judged"] = told(judged(folder, options.rounds), judged_line)
         run["sizes"] = told(growing(folder, options), size_line)
     run["memory"][report.LOADED] = max(load["resident_mb"] for load in run["loads"])
     print(report.aims_table(run))

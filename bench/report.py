@@ -95,6 +95,20 @@ def load_table(loads: list[dict[str, Any]]) -> str:
     return table(head, rows)
 
 
+def judged_table(loads: list[dict[str, Any]]) -> str:
+    """Write what redis-benchmark found of one node and of redis-server."""
+    rows = [
+        [
+            f"{load['operation']} P{load['pipeline']}",
+            f"{load['cpu_us']:.1f}",
+            f"{load['peer_cpu_us']:.1f}",
+            f"{load['peer_cpu_us'] / load['cpu_us']:.2f}",
+        ]
+        for load in loads
+    ]
+    return table(["operation", "CPU us/op", "redis-server", "ratio"], rows)
+
+
 def flat_table(sizes: list[dict[str, Any]]) -> str:
     """Write what an operation costs as the number of keys grows."""
     head = ["keys", "SET CPU us/op", "SET p99 ms", "GET CPU us/op", "GET p99 ms", "resident MB"]
@@ -170,6 +184,8 @@ def tables(run: dict[str, Any]) -> str:
             aims_table(run),
             "### What an operation costs",
             load_table(run["loads"]),
+            "### The same by redis-benchmark: one node, periodic",
+            judged_table(run["judged"]),
             "### From a thousand keys on",
             flat_table(run["sizes"]),
             "### Start and memory",

@@ -46,6 +46,7 @@ def run() -> dict[str, Any]:
         "load_average": 0.5,
         "loads": loads,
         "sizes": [size],
+        "judged": [{"operation": "SET", "pipeline": 1, "cpu_us": 20.0, "peer_cpu_us": 8.0}],
         "starts": {report.ONE_NODE: [0.3, 0.2, 0.4], report.FIVE_NODES: [1.0]},
         "memory": {report.FRESH: 50.0, report.LOADED: 50.0},
     }
