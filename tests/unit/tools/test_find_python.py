@@ -1,4 +1,4 @@
-"""Under test: tools/find_python.sh, among Pythons that run, that cannot, and that lack a part."""
+"""Under test: tools/find_python.sh, among Pythons that run, that cannot, that lack a part."""
 
 import shutil
 import subprocess
