@@ -21,7 +21,7 @@ from typing import Literal, TypeAlias
 from anel import __version__
 from anel.config import Door, NodeConfig
 from anel.env import Address
-from anel.errors import ConfigurationError
+from anel.errors import ConfigurationError, CorruptData
 from anel.internode.handshake import Hello
 from anel.node.node import Node
 from anel.node.settings import NodeSettings
@@ -124,6 +124,15 @@ class NodeServer:
             StorageError: The store cannot be opened.
         """
         assert self._node is None, "started twice"
+        if await self._starts(is_last=False):
+            return
+        # Only here, where the error is gone, whose frames would keep the store's files open.
+        log.error("store damaged: met while starting; it is set aside")
+        await asyncio.sleep(0)
+        await self._starts(is_last=True)
+
+    async def _starts(self, *, is_last: bool) -> bool:
+        """Start; False when the store met damage, which it has noted for the next open."""
         self._started_s = time.monotonic()
         self._is_serving.clear()
         self._process = os.urandom(8)
@@ -133,10 +142,14 @@ class NodeServer:
             await self._start_links(node)
             node.start()
             self._look_where_members_are()
-        except BaseException:
+        except BaseException as error:
+            is_noted = self._store is not None and self._store.found_corrupt
             self.kill()
-            raise
+            if is_last or not (is_noted and isinstance(error, CorruptData)):
+                raise
+            return False
         node.when_ready(self._open_doors)
+        return True
 
     async def serving(self, timeout_s: float | None = None) -> None:
         """Wait until the doors are open.

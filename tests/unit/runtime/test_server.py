@@ -11,10 +11,12 @@ import pytest
 from anel.config import InitialMember, Limits, Listen, NodeConfig
 from anel.doors.http.metrics import METRICS
 from anel.errors import ConfigurationError
+from anel.node.node import CEILING_META
 from anel.ring.allocation import initial_tokens
 from anel.runtime.loop import new_event_loop
 from anel.runtime.server import NodeServer
 from anel.runtime.sockets import address_of, bind
+from anel.storage.rocks import RocksStore
 from tests.unit.runtime.world import until
 
 SERVES_S = 20.0
@@ -188,6 +190,30 @@ def test_damage_met_at_run_time_is_never_served_and_the_node_starts_over(
 
     ring.loop.run_until_complete(story())
     assert "the node restarts and is refilled" in caplog.text
+
+
+def test_damage_met_while_a_node_starts_is_set_aside_at_once(
+    ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_state = RocksStore.read_state
+
+    async def story() -> None:
+        await ring.start(1)
+        server = ring.servers[0]
+        server.stop()
+
+        def rotten(store: RocksStore, name: bytes) -> bytes | None:
+            if not store.recovering and name.endswith(CEILING_META):
+                raise store._fault(Exception("Corruption: block checksum mismatch"))
+            return read_state(store, name)
+
+        monkeypatch.setattr(RocksStore, "read_state", rotten)
+        await server.start()
+        await server.serving(SERVES_S)
+        assert server.node.store.recovering
+        assert "block checksum mismatch" in server.node.store.damage
+
+    ring.loop.run_until_complete(story())
 
 
 def test_a_failed_fsync_ends_the_node(
