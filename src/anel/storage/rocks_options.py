@@ -60,7 +60,7 @@ _CONFIG = (
 
 def options_text(compression: str = "kLZ4Compression") -> str:
     """Write the whole options file."""
-    families = (("default", 4 << 20), (STATES_FAMILY, 1 << 20))
+    families = (("default", 2 << 20), (STATES_FAMILY, 1 << 20))
     return _OPTIONS + "".join(
         _FAMILY.format(name=name, buffer_bytes=size, compression=compression)
         for name, size in families
