@@ -7,6 +7,7 @@ Source: CORRECTNESS 6.
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from tests.process.live_ring import (
 from tests.process.load import Load
 from tests.process.up_process import UpProcess, anel
 from tests.process.waiting import wait_until
-from tests.process.wire import Refusal, Wire
+from tests.process.wire import Refusal, Reply, Wire
 
 WRITES = 300
 PATIENCE_MS = 60_000
@@ -179,6 +180,7 @@ def test_damage_is_named_never_served_and_refilled_from_the_others(tmp_path: Pat
             refused = [read_all(up, load, node) for node in (0, DAMAGED)]
             assert all(refused), refused
             start_node(up, AWAY)
+            read_all(up, load, DAMAGED)  # While it is refilled, others serve what it lacks.
             wait_until(lambda: is_at_rest(up), within_ms=PATIENCE_MS)
             assert not damage_told(up)
             wait_until(partial(is_all_served, up, load), within_ms=PATIENCE_MS)
@@ -190,6 +192,46 @@ def test_damage_is_named_never_served_and_refilled_from_the_others(tmp_path: Pat
     records, leaves, rows = differences(data, 3)
     tell(f"damage: {len(CASES)} kinds, then {records} records, {leaves} leaves, {rows} differ")
     assert (leaves, rows) == (0, 0)
+
+
+@pytest.mark.parametrize(("number", "harm"), [(IN_ORDER, flip_in_sst), (AT_ONCE, cut_log)])
+def test_at_one_a_damaged_node_answers_with_what_a_whole_one_holds(
+    tmp_path: Path, number: signal.Signals, harm: Harm
+) -> None:
+    # At ONE a node asks itself first: what its own store lacks would be served as absent.
+    keys = [b"k%d" % k for k in range(200)]
+    served = refused = 0
+    variables = {"ANEL_RESP_CONSISTENCY": "ONE"}
+    with started(tmp_path / "data", 3, variables=variables) as up:
+        wait_until(lambda: all_are_up(up), within_ms=PATIENCE_MS)
+        with Wire(addresses(up)[0]) as wire:
+            for key in keys:
+                assert wire.ask(b"SET", key, b"value of " + key) == b"OK"
+        wait_until(lambda: is_at_rest(up), within_ms=PATIENCE_MS)
+        stop_node(up, DAMAGED, number)
+        stop_node(up, AWAY, AT_ONCE)  # So that the refill cannot end.
+        what = harm(up.data / f"node{DAMAGED}" / "store" / "live" / "db")
+        start_node(up, DAMAGED)
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while not (damage_told(up) and served >= len(keys)):
+            assert time.monotonic() < deadline, (served, refused)
+            for key in keys:
+                reply = read_once(up, key)
+                if reply == b"value of " + key:
+                    served += 1
+                else:
+                    # No answer at all: it met the damage just then and starts over.
+                    assert isinstance(reply, Refusal | OSError), (key, reply)
+                    refused += 1
+    tell(f"damage at ONE: {what}: {served} reads right, {refused} refused, none wrong")
+
+
+def read_once(up: UpProcess, key: bytes) -> "Reply | OSError":
+    try:
+        with Wire(addresses(up)[DAMAGED]) as wire:
+            return wire.ask(b"GET", key)
+    except OSError as error:
+        return error
 
 
 @pytest.mark.parametrize("harm", [flip_in_log, cut_log])

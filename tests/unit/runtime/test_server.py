@@ -245,7 +245,7 @@ def test_a_taken_port_and_a_folder_in_use_are_named(ring: Ring) -> None:
             await again.start()
         elsewhere = Listen("off", "off", "off", "127.0.0.1:0")
         config = NodeConfig(cluster_name="test", data=first.config.data, listen=elsewhere)
-        with pytest.raises(ConfigurationError, match="is open in process"):
+        with pytest.raises(ConfigurationError, match="is open in another process"):
             await NodeServer(config, ring.loop).start()
         assert await Redis(first)("PING") == b"+PONG"
 
