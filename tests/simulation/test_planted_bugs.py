@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from anel.coordinator import merged_page, write
+from anel.coordinator import gathering, merged_page, write
 from anel.coordinator.read_repair import ReadRepair
 from anel.coordinator.replica import Replica
 from anel.coordinator.write import WriteOperation
 from anel.data import mutation, row
+from anel.data.consistency import ConsistencyLevel
 from anel.data.timestamp import HybridClock
 from anel.errors import Unavailable
 from anel.internode.messages import MUTATE_REPLY, Status
@@ -173,11 +174,10 @@ def anti_entropy_that_only_pretends(patch: Patch) -> None:
 
 
 def quorum_of_one(patch: Patch) -> None:
-    from anel.coordinator import coordinator, gathering, page, read  # noqa: PLC0415
-
-    for module in (write, coordinator, gathering, page, read):
-        if hasattr(module, "answers_required"):
-            patch.setattr(module, "answers_required", lambda level, factor: 1)
+    ones = [[1] * len(ConsistencyLevel)] * 8
+    for module in (write, gathering):
+        assert module.REQUIRED
+        patch.setattr(module, "REQUIRED", ones)
 
 
 def ring_forgotten_on_restart(patch: Patch) -> None:
