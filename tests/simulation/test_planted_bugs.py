@@ -208,6 +208,14 @@ BUGS = [
 ]
 
 
+# Where one seed in many meets the race, the first that did is tried first: only time is saved.
+CAUGHT_BY = {
+    range_tombstone_depends_on_order: 66,
+    expiry_by_the_replicas_clock: 31,
+    clock_reset_on_restart: 74,
+}
+
+
 def is_caught(seed: int) -> bool:
     try:
         return bool(play(seed).complaints)
@@ -218,6 +226,7 @@ def is_caught(seed: int) -> bool:
 @pytest.mark.parametrize("plant", BUGS, ids=lambda plant: plant.__name__)
 def test_a_planted_bug_is_caught(plant: Callable[[Patch], None], monkeypatch: Patch) -> None:
     plant(monkeypatch)
-    assert any(is_caught(seed) for seed in range(SEEDS)), (
+    seeds = [CAUGHT_BY.get(plant, 0), *range(SEEDS)]
+    assert any(is_caught(seed) for seed in seeds), (
         f"{SEEDS} seeds did not notice: {plant.__name__}"
     )
