@@ -209,7 +209,7 @@ BUGS = [
 
 
 # Where one seed in many meets the race, the first that did is tried first: only time is saved.
-CAUGHT_BY = {
+CAUGHT_BY: dict[Callable[[Patch], None], int] = {
     range_tombstone_depends_on_order: 66,
     expiry_by_the_replicas_clock: 31,
     clock_reset_on_restart: 74,
